@@ -1,0 +1,1 @@
+"""What must exist for a contract, as pure functions."""

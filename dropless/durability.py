@@ -1,0 +1,193 @@
+"""The durability table, and every client's configuration made from it.
+
+The table is the specification's four layers (producer, streams, broker, consumer). Whatever talks
+to Kafka takes its settings from a function here; nothing else in the project spells one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from dropless.endpoints import Endpoints
+
+Layer = Literal["producer", "streams", "broker", "consumer"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the durability table, and what is at stake without it."""
+
+    layer: Layer
+    name: str
+    required: str
+    default: str
+    why: str
+
+
+REPLICATION_FACTOR: Final = 3
+MIN_INSYNC_REPLICAS: Final = 2
+# Low, as the table asks: at most this many records, or milliseconds, wait for their fsync.
+FLUSH_MESSAGES: Final = 1000
+FLUSH_MS: Final = 100
+
+TABLE: Final = (
+    Setting("producer", "acks", "all", "1", "a write is lost with the leader that alone has it"),
+    Setting("producer", "enable.idempotence", "true", "false", "a retried write is stored twice"),
+    Setting("producer", "max.in.flight.requests.per.connection", "1", "5", "a retry overtakes a later write"),
+    Setting("streams", "replication.factor", str(REPLICATION_FACTOR), "1", "a lost disk is lost data"),
+    Setting("streams", "processing.guarantee", "exactly_once_v2", "at_least_once", "a crash repeats rows"),
+    Setting("broker", "default.replication.factor", str(REPLICATION_FACTOR), "1", "a topic is born unreplicated"),
+    Setting("broker", "auto.create.topics.enable", "false", "true", "a typo becomes a topic with the wrong settings"),
+    Setting("broker", "min.insync.replicas", str(MIN_INSYNC_REPLICAS), "1", "acks=all means one copy"),
+    Setting("broker", "unclean.leader.election.enable", "false", "false", "a stale replica leads and truncates"),
+    Setting("broker", "log.flush.interval.messages", str(FLUSH_MESSAGES), "none", "a power cut takes unflushed writes"),
+    Setting("broker", "log.flush.interval.ms", str(FLUSH_MS), "none", "a power cut takes unflushed writes"),
+    Setting("consumer", "enable.auto.commit", "false", "true", "offsets move past unprocessed records"),
+    Setting("consumer", "isolation.level", "read_committed", "read_uncommitted", "aborted rows are read"),
+)
+
+
+def layer(name: Layer) -> dict[str, str]:
+    """The required settings of one layer, by name."""
+    return {setting.name: setting.required for setting in TABLE if setting.layer == name}
+
+
+# --- brokers and topics -------------------------------------------------------------------------
+
+
+def broker() -> dict[str, str]:
+    """What every broker and controller runs with, internal topics included."""
+    return layer("broker") | {
+        "offsets.topic.replication.factor": str(REPLICATION_FACTOR),
+        "transaction.state.log.replication.factor": str(REPLICATION_FACTOR),
+        "transaction.state.log.min.isr": str(MIN_INSYNC_REPLICAS),
+        "share.coordinator.state.topic.replication.factor": str(REPLICATION_FACTOR),
+        "share.coordinator.state.topic.min.isr": str(MIN_INSYNC_REPLICAS),
+        # A dead producer's open transaction blocks every read_committed reader until it is aborted.
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    }
+
+
+def topic() -> dict[str, str]:
+    """The topic-level overrides that hold a topic to the table whatever the brokers say."""
+    return {
+        "min.insync.replicas": str(MIN_INSYNC_REPLICAS),
+        "unclean.leader.election.enable": "false",
+    }
+
+
+# --- Java clients -------------------------------------------------------------------------------
+
+
+def _security(endpoints: Endpoints, prefix: str = "") -> dict[str, str]:
+    return {f"{prefix}{name}": value for name, value in endpoints.kafka_security}
+
+
+def connect_worker(endpoints: Endpoints) -> dict[str, str]:
+    """A Connect worker's clients: its own, its producers' and its consumers'."""
+    config = {"bootstrap.servers": endpoints.kafka} | _security(endpoints)
+    for name, value in layer("producer").items():
+        config[f"producer.{name}"] = value
+    for name, value in layer("consumer").items():
+        config[f"consumer.{name}"] = value
+    for prefix in ("producer.", "consumer.", "admin."):
+        config |= _security(endpoints, prefix)
+    for store in ("config", "offset", "status"):
+        config[f"{store}.storage.replication.factor"] = str(REPLICATION_FACTOR)
+    return config | {"exactly.once.source.support": "enabled"}
+
+
+def connector() -> dict[str, str]:
+    """What every source connector's own producer runs with, and its exactly-once demand."""
+    overrides = {f"producer.override.{name}": value for name, value in layer("producer").items()}
+    return overrides | {
+        "exactly.once.support": "required",
+        # Bounds how long a killed worker's open transaction can hold up its successor (63 s seen otherwise).
+        "producer.override.transaction.timeout.ms": "10000",
+    }
+
+
+def registry_storage(endpoints: Endpoints) -> dict[str, str]:
+    """The schema registry's own journal topic, as Apicurio's properties."""
+    config = {
+        "apicurio.kafkasql.bootstrap.servers": endpoints.kafka,
+        "apicurio.kafkasql.topic.configuration.replication.factor": str(REPLICATION_FACTOR),
+    }
+    for name, value in layer("producer").items():
+        config[f"apicurio.kafka.common.producer.{name}"] = value
+    return config
+
+
+def pinot_stream(endpoints: Endpoints) -> dict[str, str]:
+    """Pinot's consumer, as properties of a table's stream configuration."""
+    return {
+        "stream.kafka.broker.list": endpoints.kafka,
+        "stream.kafka.isolation.level": layer("consumer")["isolation.level"],
+        "stream.kafka.enable.auto.commit": layer("consumer")["enable.auto.commit"],
+    } | _security(endpoints, "stream.kafka.")
+
+
+# --- librdkafka clients -------------------------------------------------------------------------
+
+ClientConfig = dict[str, str | int | float | bool]
+
+
+def _client(endpoints: Endpoints, client_id: str) -> ClientConfig:
+    return {
+        "bootstrap.servers": endpoints.kafka,
+        "client.id": client_id,
+        # A restarted broker is found again within a second.
+        "reconnect.backoff.max.ms": 1000,
+    } | dict(endpoints.kafka_security)
+
+
+def admin_client(endpoints: Endpoints, client_id: str = "dropless.admin") -> ClientConfig:
+    """An AdminClient that gives up after seconds, not minutes."""
+    return _client(endpoints, client_id) | {"socket.timeout.ms": 10000}
+
+
+def transactional_producer(endpoints: Endpoints, transactional_id: str) -> ClientConfig:
+    """The producer of one exactly-once process, tuned for one transaction per batch."""
+    return (
+        _client(endpoints, transactional_id)
+        | layer("producer")
+        | {
+            "transactional.id": transactional_id,
+            # A dead process blocks read_committed readers at most this long.
+            "transaction.timeout.ms": 10000,
+            # Must exceed the transaction's: a late EndTxn may end a later transaction (KAFKA-17754).
+            "socket.timeout.ms": 15000,
+            # Java's partitioner; librdkafka's default would put a key's rows in two partitions.
+            "partitioner": "murmur2_random",
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "batch.size": 1048576,
+            "queue.buffering.max.messages": 100000,
+            # Each commit pays one back-off (confluent-kafka-python#967).
+            "retry.backoff.ms": 10,
+        }
+    )
+
+
+def consumer(endpoints: Endpoints, group: str, client_id: str) -> ClientConfig:
+    """A consumer of committed records that commits nothing by itself; memory is bounded."""
+    return (
+        _client(endpoints, client_id)
+        | layer("consumer")
+        | {
+            "group.id": group,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "check.crcs": True,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 2000,
+            "queued.min.messages": 40000,
+            "queued.max.messages.kbytes": 16384,
+            # The defaults stall a partition for up to a second.
+            "fetch.queue.backoff.ms": 10,
+            "fetch.wait.max.ms": 50,
+            "fetch.error.backoff.ms": 100,
+        }
+    )

@@ -1,0 +1,1 @@
+"""The example: three shops whose order tables differ as real ones do."""

@@ -1,0 +1,70 @@
+"""The names of everything made for a unified table; no other module spells one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LAKE_BUCKET: Final = "lake"
+PINOT_BUCKET: Final = "pinot"
+SOURCE_SCHEMA: Final = "dropless"
+"""The PostgreSQL schema for our own tables in a source database (the heartbeat)."""
+
+
+def raw_topic(table: str, source: str) -> str:
+    """The topic of one source's changes, as Debezium saw them."""
+    return f"raw.{table}.{source}"
+
+
+def heartbeat_topic(table: str, source: str) -> str:
+    """The topic of one connector's heartbeats."""
+    return f"heartbeat.{table}.{source}"
+
+
+def unified_topic(table: str) -> str:
+    """The topic of the unified rows."""
+    return f"unified.{table}"
+
+
+def dead_topic(table: str) -> str:
+    """The topic of the records that could not be mapped."""
+    return f"dead.{table}"
+
+
+def subject(topic: str) -> str:
+    """The registry subject of a topic's values."""
+    return f"{topic}-value"
+
+
+def connector(table: str, source: str) -> str:
+    """The connector that captures one source; also its topic prefix."""
+    return f"{table}.{source}"
+
+
+def slot(table: str, source: str) -> str:
+    """The PostgreSQL replication slot of one source (lower case, at most 63 bytes)."""
+    return f"dropless_{table}_{source}"
+
+
+def publication(table: str, source: str) -> str:
+    """The PostgreSQL publication of one source."""
+    return f"dropless_{table}_{source}"
+
+
+def union_group(table: str) -> str:
+    """The consumer group of the union of a table."""
+    return f"union.{table}"
+
+
+def union_transactional_id(table: str, slot_number: int) -> str:
+    """The stable transactional id of one union process."""
+    return f"union.{table}.{slot_number}"
+
+
+def lake_group(table: str) -> str:
+    """The consumer group that shows the lake writer's progress; offsets live in the Delta table."""
+    return f"lake.{table}"
+
+
+def changes_table(table: str) -> str:
+    """The lake table of every change."""
+    return f"{table}_changes"

@@ -1,0 +1,101 @@
+"""Where this installation keeps its state and which ports it uses."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from dropless.errors import DroplessError
+
+PROJECT = Path(__file__).resolve().parent.parent
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT_BASE = 17000
+
+
+class Topology(StrEnum):
+    """How many nodes of each system run on one machine."""
+
+    COMPACT = "compact"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One installation: its folders, its first port, its topology.
+
+    Read from the environment by `Settings.load`; nothing is read at import.
+    """
+
+    state: Path
+    cache: Path
+    contracts: Path
+    port_base: int
+    topology: Topology
+
+    @classmethod
+    def load(cls, topology: Topology | None = None) -> Self:
+        """Settings from `DROPLESS_STATE`, `_CACHE`, `_CONTRACTS`, `_PORT_BASE`, `_TOPOLOGY`.
+
+        An explicit topology wins over the environment, which wins over the one that `up` saved.
+
+        Raises:
+            DroplessError: a variable holds something unusable.
+        """
+        state = Path(os.environ.get("DROPLESS_STATE") or PROJECT / ".dropless").resolve()
+        cache = Path(os.environ.get("DROPLESS_CACHE") or Path.home() / ".cache" / "dropless").resolve()
+        contracts = Path(os.environ.get("DROPLESS_CONTRACTS") or PROJECT / "pipeline_assets" / "defs").resolve()
+        return cls(state, cache, contracts, _port_base(), topology or _topology(state))
+
+    @property
+    def secrets(self) -> Path:
+        """The folder of password files, readable by its owner alone."""
+        return self.state / "secrets"
+
+    @property
+    def config(self) -> Path:
+        """The folder of generated configuration files."""
+        return self.state / "config"
+
+    @property
+    def data(self) -> Path:
+        """The folder under which every server keeps its data."""
+        return self.state / "data"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the processes' logs."""
+        return self.state / "logs"
+
+    @property
+    def topology_file(self) -> Path:
+        """Where `up` remembers the topology it started."""
+        return self.state / "topology"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give a child process these same settings."""
+        return {
+            "DROPLESS_STATE": str(self.state),
+            "DROPLESS_CACHE": str(self.cache),
+            "DROPLESS_CONTRACTS": str(self.contracts),
+            "DROPLESS_PORT_BASE": str(self.port_base),
+            "DROPLESS_TOPOLOGY": self.topology.value,
+        }
+
+
+def _port_base() -> int:
+    text = os.environ.get("DROPLESS_PORT_BASE", str(DEFAULT_PORT_BASE))
+    if not text.isdigit() or not 1024 <= int(text) <= 65000:
+        raise DroplessError(f"DROPLESS_PORT_BASE is {text!r}; it must be a whole number from 1024 to 65000.")
+    return int(text)
+
+
+def _topology(state: Path) -> Topology:
+    saved = state / "topology"
+    text = os.environ.get("DROPLESS_TOPOLOGY") or (saved.read_text().strip() if saved.is_file() else "compact")
+    try:
+        return Topology(text)
+    except ValueError:
+        raise DroplessError(f"The topology is {text!r}; it must be 'compact' or 'full'.") from None

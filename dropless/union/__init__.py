@@ -1,0 +1,1 @@
+"""The union: mapping and the exactly-once worker."""

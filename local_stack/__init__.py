@@ -1,0 +1,1 @@
+"""The embedded platform: real servers as supervised processes on loopback."""

@@ -1,0 +1,1 @@
+"""One module per system: observe and apply."""
