@@ -109,14 +109,17 @@ def connector() -> dict[str, str]:
 
 
 def registry_storage(endpoints: Endpoints) -> dict[str, str]:
-    """The schema registry's own journal topic, as Apicurio's properties."""
+    """The schema registry's journal: its topics, and its own producer and consumer, as Apicurio's properties."""
     config = {
         "apicurio.kafkasql.bootstrap.servers": endpoints.kafka,
-        "apicurio.kafkasql.topic.configuration.replication.factor": str(REPLICATION_FACTOR),
+        "apicurio.kafkasql.topic.replication.factor": str(REPLICATION_FACTOR),
+        "apicurio.kafkasql.topic.min.insync.replicas": str(MIN_INSYNC_REPLICAS),
     }
-    for name, value in layer("producer").items():
-        config[f"apicurio.kafka.common.producer.{name}"] = value
-    return config
+    for client in ("producer", "consumer", "admin"):
+        config |= _security(endpoints, f"apicurio.kafkasql.{client}.")
+    config |= {f"apicurio.kafkasql.producer.{name}": value for name, value in layer("producer").items()}
+    # Each start replays the whole journal in a group of its own, so there are no offsets to commit.
+    return config | {f"apicurio.kafkasql.consumer.{name}": value for name, value in layer("consumer").items()}
 
 
 def pinot_stream(endpoints: Endpoints) -> dict[str, str]:
@@ -134,12 +137,13 @@ ClientConfig = dict[str, str | int | float | bool]
 
 
 def _client(endpoints: Endpoints, client_id: str) -> ClientConfig:
-    return {
+    config: ClientConfig = {
         "bootstrap.servers": endpoints.kafka,
         "client.id": client_id,
         # A restarted broker is found again within a second.
         "reconnect.backoff.max.ms": 1000,
-    } | dict(endpoints.kafka_security)
+    }
+    return config | dict(endpoints.kafka_security)
 
 
 def admin_client(endpoints: Endpoints, client_id: str = "dropless.admin") -> ClientConfig:
