@@ -1,0 +1,57 @@
+"""The real stack for the tests that need it: started once, on its own ports and in its own state folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dropless.endpoints import Endpoints
+from dropless.settings import Settings
+
+PORT_BASE = 27000
+DROPLESS = [sys.executable, "-c", "from dropless.cli import main; main()"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--running-stack",
+        action="store_true",
+        help="use the stack that the environment points to instead of starting one",
+    )
+
+
+@pytest.fixture(scope="session")
+def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """A stack that is up, provisioned, and holds the example."""
+    if request.config.getoption("--running-stack"):
+        yield Settings.load()
+        return
+    # Short, since unix sockets lie below it; searchable, since PostgreSQL may run as another user.
+    folder = Path(tempfile.mkdtemp(prefix="dropless-"))
+    folder.chmod(0o711)
+    changed = {"DROPLESS_STATE": str(folder / "s"), "DROPLESS_PORT_BASE": str(PORT_BASE), "DROPLESS_TOPOLOGY": "compact"}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        subprocess.run([*DROPLESS, "up"], check=True, timeout=1800)
+        yield Settings.load()
+    finally:
+        subprocess.run([*DROPLESS, "down", "--wipe"], check=True, timeout=300)
+        folder.rmdir()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def endpoints(settings: Settings) -> Endpoints:
+    """Where that stack answers."""
+    return Endpoints.local(settings)
