@@ -18,5 +18,9 @@ class NotReady(DroplessError):
     """Something that was waited for did not become ready in its time."""
 
 
+class Unreachable(DroplessError):
+    """A system does not answer; trying again later may help."""
+
+
 class Unsafe(DroplessError):
     """The change would lose data and was not asked for with `--allow-destructive`."""

@@ -1,0 +1,46 @@
+"""What every kind of thing has in common: observe it, apply a change to it, wait until it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from dropless.plan import Change, Resource
+
+
+class Adapter(Protocol):
+    """One kind of thing (topic, subject, connector, ...) in its real system."""
+
+    def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
+        """What exists, by `Resource.id`, reduced to the properties that `desired` names; what is missing is left out.
+
+        Raises:
+            DroplessError: the system does not answer, or something that a person must make is missing.
+        """
+
+    def apply(self, change: Change) -> None:
+        """Create or update one thing; doing it twice is doing it once.
+
+        Raises:
+            DroplessError: the system refused, with what it said.
+        """
+
+    def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
+        """Wait until all of them do their work.
+
+        Raises:
+            NotReady: one of them did not in its time, with what was still missing.
+        """
+
+
+@runtime_checkable
+class Preflight(Protocol):
+    """An adapter that can tell before anything is changed that a change would be refused."""
+
+    def check(self, change: Change) -> None:
+        """Look at one change of a plan without applying it.
+
+        Raises:
+            DroplessError: the change is invalid.
+            Unsafe: it would lose data.
+        """
