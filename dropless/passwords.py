@@ -52,3 +52,12 @@ def read(folder: Path, name: str) -> str:
         return (folder / name).read_text().strip()
     except FileNotFoundError:
         raise DroplessError(f"There is no password {name!r} in {folder}: run `dropless up` first.") from None
+
+
+def mask(folder: Path, text: str) -> str:
+    """The text with every password of the folder blanked out, for what a system said about its configuration."""
+    for path in folder.glob("*"):
+        secret = path.read_text().strip() if path.is_file() else ""
+        if secret:
+            text = text.replace(secret, "***")
+    return text
