@@ -92,11 +92,11 @@ class Topics:
             ]
             target = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)
             future = self._admin.incremental_alter_configs([target], request_timeout=REQUEST_SECONDS)[target]
-            _result(future, f"configure topic {topic.name!r}")
+            result(future, f"configure topic {topic.name!r}")
         if any(each.path == "partitions" for each in change.properties):
             partitions = [NewPartitions(topic.name, topic.properties["partitions"])]
             future = self._admin.create_partitions(partitions, request_timeout=REQUEST_SECONDS)[topic.name]
-            _result(future, f"add partitions to topic {topic.name!r}")
+            result(future, f"add partitions to topic {topic.name!r}")
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until every partition has a leader and all of its replicas are in sync."""
@@ -151,7 +151,7 @@ class Topics:
         futures = self._admin.describe_configs(list(targets), request_timeout=REQUEST_SECONDS)
         overrides: dict[str, Mapping[str, str | None]] = {}
         for target, future in futures.items():
-            entries = _result(future, f"tell the configuration of topic {targets[target]!r}")
+            entries = result(future, f"tell the configuration of topic {targets[target]!r}")
             # Only a topic's own overrides: a broker's default can change without the topic noticing.
             overrides[targets[target]] = {
                 entry.name: entry.value
@@ -193,7 +193,13 @@ def _unready(topic: TopicDescription) -> str | None:
     return None
 
 
-def _result(future: Future[Any], doing: str) -> Any:
+def result(future: Future[Any], doing: str) -> Any:
+    """An AdminClient's answer; `doing` completes the sentence "Kafka refused to ...".
+
+    Raises:
+        Unreachable: Kafka does not answer.
+        DroplessError: any other refusal, with Kafka's own words.
+    """
     try:
         return future.result()
     except KafkaException as error:

@@ -1,0 +1,109 @@
+"""The Kafka cluster as it runs: brokers, topics, offsets, groups. Asks only, and never consumes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import cached_property
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, OffsetSpec, ResourceType
+
+from dropless import durability
+from dropless.endpoints import Endpoints
+from dropless.errors import Unreachable
+from dropless.invariants import Broker, Cluster, Partition, Topic
+from dropless.lag import Position
+from resources.kafka import result
+
+# A sensor's whole tick has ten seconds.
+REQUEST_SECONDS = 4
+
+
+class ClusterView:
+    """One AdminClient's view of the cluster, bounded in time.
+
+    Every method raises `Unreachable` when no broker answers within seconds.
+    """
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient(durability.admin_client(self._endpoints, "dropless.watch"))
+
+    def cluster(self) -> Cluster:
+        """All brokers that answer and all topics, internal ones too, with their effective configuration."""
+        metadata = self._metadata()
+        # A broker can only be asked for its own configuration, one request each.
+        brokers = [
+            Broker(number, self._config(ResourceType.BROKER, [str(number)])[str(number)])
+            for number in sorted(metadata.brokers)
+        ]
+        configs = self._config(ResourceType.TOPIC, metadata.topics)
+        topics = [
+            Topic(
+                name,
+                tuple(
+                    Partition(
+                        each.id, each.leader if each.leader >= 0 else None, tuple(each.replicas), tuple(each.isrs)
+                    )
+                    for each in topic.partitions.values()
+                ),
+                configs[name],
+            )
+            for name, topic in sorted(metadata.topics.items())
+        ]
+        return Cluster(tuple(brokers), tuple(topics))
+
+    def partitions(self, topics: Collection[str]) -> list[Position]:
+        """Every partition of those topics that exist."""
+        known = self._metadata().topics
+        return [(name, number) for name in topics if name in known for number in known[name].partitions]
+
+    def starts(self, partitions: Iterable[Position]) -> dict[Position, int]:
+        """Each partition's first offset."""
+        return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def ends(self, partitions: Iterable[Position]) -> dict[Position, int]:
+        """Each partition's next offset, open transactions included."""
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def committed(self, group: str) -> dict[Position, int]:
+        """What a group committed, pending transactions left out: asking for those can hang on a dead process."""
+        request = [ConsumerGroupTopicPartitions(group)]
+        futures = self._admin.list_consumer_group_offsets(
+            request, require_stable=False, request_timeout=REQUEST_SECONDS
+        )
+        found = result(futures[group], f"tell the offsets of group {group!r}").topic_partitions or []
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+    def _metadata(self) -> ClusterMetadata:
+        try:
+            return self._admin.list_topics(timeout=REQUEST_SECONDS)
+        except KafkaException as error:
+            raise Unreachable(f"Kafka does not answer at {self._endpoints.kafka}: {error.args[0].str()}.") from None
+
+    def _config(self, kind: ResourceType, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        targets = [ConfigResource(kind, name) for name in names]
+        if not targets:
+            return {}
+        futures = self._admin.describe_configs(targets, request_timeout=REQUEST_SECONDS)
+        return {
+            target.name: {
+                entry.name: entry.value
+                for entry in result(future, f"tell the configuration of {target.name!r}").values()
+                if entry.value is not None
+            }
+            for target, future in futures.items()
+        }
+
+    def _offsets(self, partitions: Iterable[Position], spec: OffsetSpec) -> dict[Position, int]:
+        asked = {TopicPartition(*each): spec for each in partitions}
+        if not asked:
+            return {}
+        futures = self._admin.list_offsets(asked, request_timeout=REQUEST_SECONDS)
+        return {
+            (each.topic, each.partition): result(future, f"tell an offset of topic {each.topic!r}").offset
+            for each, future in futures.items()
+        }
