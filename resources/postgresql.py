@@ -1,0 +1,241 @@
+"""PostgreSQL source tables, made ready for capture: replica identity, publication, heartbeat, the role's rights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from dropless import databases, names, passwords
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError, Unreachable
+from dropless.plan import Change, Json, Resource
+from resources import postgresql_catalogue as catalogue
+from resources.postgresql_catalogue import Table
+
+HEARTBEAT = Table(names.SOURCE_SCHEMA, catalogue.HEARTBEAT)
+
+
+class PostgresqlSources:
+    """Captured tables, each in its own database on the platform's server or on the one of a URI.
+
+    The hint `uri_env` names the environment variable with the URI of another server; the property
+    `secret` names the file that holds the URI's password for Connect.
+    """
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
+
+    def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
+        """What the catalogue says of every table.
+
+        Raises:
+            DroplessError: the database or the table is missing, or its primary key is not the contract's.
+        """
+        return {resource.id: self._observe(resource) for resource in desired}
+
+    def apply(self, change: Change) -> None:
+        """Make the table ready, in one transaction; the table's rows are not touched."""
+        source = change.desired
+        table = Table.parse(source.properties["table"])
+        changed = {each.path.split("/")[0] for each in change.properties}
+        with self._connected(source) as connection:
+            publication = catalogue.publication(connection, _publication(source)["name"])
+            for statement in statements(source, changed, publication):
+                try:
+                    connection.execute(statement)
+                except psycopg.Error as error:
+                    raise DroplessError(
+                        f"PostgreSQL refused to prepare {table} in database {source.properties['database']!r} "
+                        f"for capture: {_first_line(error)}."
+                    ) from None
+        if "secret" in source.properties:
+            passwords.write(self._endpoints.secrets / source.properties["secret"], self._uri_password(source))
+
+    def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
+        """Nothing to wait for: what was committed is there."""
+
+    def _observe(self, source: Resource) -> Resource:
+        database = source.properties["database"]
+        table = Table.parse(source.properties["table"])
+        with self._connected(source) as connection:
+            if not catalogue.table_exists(connection, table):
+                raise DroplessError(
+                    f"There is no table {table} in PostgreSQL database {database!r}: "
+                    "create it, or correct `table` in the contract."
+                )
+            _check_key(source, table, catalogue.primary_key(connection, table))
+            found: dict[str, Json] = {
+                "database": database,
+                "table": source.properties["table"],
+                "replica_identity": catalogue.replica_identity(connection, table),
+                "publication": _as_desired(source, catalogue.publication(connection, _publication(source)["name"])),
+                "heartbeat": catalogue.table_exists(connection, HEARTBEAT),
+                "role": self._role(connection, source, table),
+                "secret": self._kept_secret(source),
+            }
+        managed = {name: value for name, value in found.items() if name in source.properties}
+        return Resource(source.system, source.kind, source.name, managed)
+
+    def _role(self, connection: psycopg.Connection[Any], source: Resource, table: Table) -> str | None:
+        role = source.properties.get("role")
+        heartbeat = HEARTBEAT if source.properties.get("heartbeat") else None
+        if role is None:
+            return None
+        lacking = catalogue.missing_rights(connection, role, source.properties["database"], table, heartbeat)
+        if lacking is None:
+            raise DroplessError(f"PostgreSQL has no role {role!r}: make it with `create role ... login replication`.")
+        return f"{role} without {', '.join(lacking)}" if lacking else role
+
+    def _kept_secret(self, source: Resource) -> str | None:
+        name = source.properties.get("secret")
+        if name is None:
+            return None
+        path = self._endpoints.secrets / name
+        return name if path.is_file() and path.read_text() == self._uri_password(source) else None
+
+    def _uri_password(self, source: Resource) -> str:
+        password = conninfo_to_dict(_uri(source)).get("password")
+        if not password:
+            raise DroplessError(f"The URI in {source.hints['uri_env']} has no password, which Connect needs.")
+        return str(password)
+
+    @contextmanager
+    def _connected(self, source: Resource) -> Iterator[psycopg.Connection[Any]]:
+        database = source.properties["database"]
+        try:
+            if source.hints.get("uri_env"):
+                connection = psycopg.connect(_uri(source), dbname=database, connect_timeout=5)
+            else:
+                connection = databases.postgresql(self._endpoints, database, "admin")
+        except psycopg.OperationalError as error:
+            # A refused connection has no SQLSTATE in psycopg; libpq's text names the missing database.
+            if f'database "{database}" does not exist' in str(error):
+                raise DroplessError(
+                    f"There is no PostgreSQL database {database!r}: create it, or correct `database` in the contract."
+                ) from None
+            raise Unreachable(f"PostgreSQL does not let us in: {_first_line(error)}.") from None
+        with connection:
+            # Never queue behind a long transaction of the application: its other statements would queue behind us.
+            connection.execute("set lock_timeout = '5s'")
+            if (level := catalogue.setting(connection, "wal_level")) != "logical":
+                raise DroplessError(
+                    f"The PostgreSQL server of database {database!r} has wal_level={level}: "
+                    "set it to logical and restart the server."
+                )
+            yield connection
+
+
+def statements(
+    source: Resource, changed: Collection[str], publication: catalogue.Publication | None
+) -> list[sql.Composed]:
+    """What makes a table ready for capture; every name is an identifier, never text.
+
+    `changed` are the properties that differ. The table itself is altered only for its own, since that
+    takes a lock that no reader passes.
+
+    Raises:
+        DroplessError: the publication exists for all tables, which no statement can narrow.
+    """
+    wanted = _publication(source)
+    if publication and publication.all_tables:
+        raise DroplessError(f"Publication {wanted['name']!r} is for all tables: drop it, and run this again.")
+    table = _identifier(Table.parse(source.properties["table"]))
+    name, options = sql.Identifier(wanted["name"]), sql.Literal(",".join(_listed(wanted["publish"])))
+    tables = sql.SQL(", ").join(_identifier(Table.parse(each)) for each in wanted["tables"])
+    made = [_sql("alter table {} replica identity full", table)] if "replica_identity" in changed else []
+    if source.properties.get("heartbeat"):
+        made += [
+            _sql("create schema if not exists {}", sql.Identifier(HEARTBEAT.schema)),
+            _sql(
+                "create table if not exists {} (id integer primary key, ts timestamptz not null)",
+                _identifier(HEARTBEAT),
+            ),
+        ]
+    if publication is None:
+        made.append(_sql("create publication {} for table {} with (publish = {})", name, tables, options))
+    else:
+        made.append(_sql("alter publication {} set table {}", name, tables))
+        made.append(_sql("alter publication {} set (publish = {})", name, options))
+    return made + _grants(source)
+
+
+def _grants(source: Resource) -> list[sql.Composed]:
+    if not source.properties.get("role"):
+        return []
+    table = Table.parse(source.properties["table"])
+    role = sql.Identifier(source.properties["role"])
+    made = [
+        _sql("grant connect on database {} to {}", sql.Identifier(source.properties["database"]), role),
+        _sql("grant usage on schema {} to {}", sql.Identifier(table.schema), role),
+        _sql("grant select on {} to {}", _identifier(table), role),
+    ]
+    if source.properties.get("heartbeat"):
+        made += [
+            _sql("grant usage on schema {} to {}", sql.Identifier(HEARTBEAT.schema), role),
+            _sql("grant select, insert, update on {} to {}", _identifier(HEARTBEAT), role),
+        ]
+    return made
+
+
+def _check_key(source: Resource, table: Table, key: Sequence[str]) -> None:
+    database = source.properties["database"]
+    wanted = list(source.properties.get("key") or source.hints.get("key") or ())
+    if not key:
+        raise DroplessError(
+            f"Table {table} in PostgreSQL database {database!r} has no primary key, so its changes cannot be told "
+            f"apart: add one with `alter table {table} add primary key ({', '.join(wanted) or '...'})`."
+        )
+    if wanted and set(wanted) != set(key):
+        raise DroplessError(
+            f"Table {table} in PostgreSQL database {database!r} has the primary key ({', '.join(key)}), "
+            f"but the contract says ({', '.join(wanted)}): write `key: [{', '.join(key)}]`."
+        )
+
+
+def _publication(source: Resource) -> dict[str, Any]:
+    return dict(source.properties["publication"])
+
+
+def _as_desired(source: Resource, found: catalogue.Publication | None) -> Json:
+    # Tables and operations are sets; the desired spelling stands where it means the same.
+    wanted = _publication(source)
+    if found is None:
+        return None
+    same_tables = found.tables == frozenset(str(Table.parse(each)) for each in wanted["tables"])
+    same_operations = found.publish == frozenset(_listed(wanted["publish"]))
+    tables = ["all tables"] if found.all_tables else sorted(found.tables)
+    return {
+        "name": wanted["name"],
+        "tables": wanted["tables"] if same_tables and not found.all_tables else tables,
+        "publish": wanted["publish"] if same_operations else ",".join(sorted(found.publish)),
+    }
+
+
+def _listed(publish: str | Sequence[str]) -> list[str]:
+    return [each.strip() for each in publish.split(",")] if isinstance(publish, str) else list(publish)
+
+
+def _uri(source: Resource) -> str:
+    variable = source.hints["uri_env"]
+    if uri := os.environ.get(variable):
+        return uri
+    raise DroplessError(f"{variable} is not set: it must hold the URI of the PostgreSQL server of {source.name!r}.")
+
+
+def _identifier(table: Table) -> sql.Identifier:
+    return sql.Identifier(table.schema, table.name)
+
+
+def _sql(text: LiteralString, *parts: sql.Composable) -> sql.Composed:
+    return sql.SQL(text).format(*parts)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
