@@ -1,1 +1,7 @@
-"""The example: three shops whose order tables differ as real ones do."""
+"""The example: three shops that keep their orders differently, and what happens in them."""
+
+from __future__ import annotations
+
+from dropless.example.load import SOURCES, load, open_shop
+
+__all__ = ["SOURCES", "load", "open_shop"]
