@@ -1,0 +1,93 @@
+"""From what pydantic finds to one sentence for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from dropless.contract.problems import Path, Problem, describe, did_you_mean, listed
+from dropless.errors import ContractError
+
+ModelType = TypeVar("ModelType", bound=BaseModel)
+Where = Callable[[Path], str]
+"""Gives the prefix of a sentence, such as `defs/orders/defs.yaml:12: `, for a place in the attributes."""
+
+
+def validated(model: type[ModelType], attributes: object, where: Where = lambda _: "", start: Path = ()) -> ModelType:
+    """The attributes as a model.
+
+    Raises:
+        ContractError: one sentence on the first thing that is wrong.
+    """
+    if not isinstance(attributes, Mapping):
+        raise ContractError(f"{where(start)}`attributes` must be an object that describes a unified table.")
+    try:
+        return model.model_validate(attributes)
+    except ValidationError as errors:
+        first = errors.errors(include_url=False)[0]
+        path, sentence = _sentence(first, model, attributes)
+        raise ContractError(f"{where((*start, *path))}{sentence}") from None
+
+
+def _sentence(error: ErrorDetails, model: type[BaseModel], attributes: object) -> tuple[Path, str]:
+    path = tuple(step for step in error["loc"])
+    cause = (error.get("ctx") or {}).get("error")
+    if isinstance(cause, Problem):
+        path = (*path, *cause.path)
+        return path, _capital(f"{describe(path, attributes)} {cause.message}.")
+    value = error["input"]
+    match error["type"]:
+        case "missing":
+            parent = path[:-1]
+            return parent, _capital(f"{describe(parent, attributes)} needs `{path[-1]}`.")
+        case "extra_forbidden":
+            parent, known = path[:-1], _keys(model, path[:-1])
+            unknown = did_you_mean(str(path[-1]), known)
+            return path, _capital(
+                f"{describe(parent, attributes)} has no `{path[-1]}`{unknown}; it has {listed(known)}."
+            )
+        case "string_pattern_mismatch":
+            right = _PATTERNS.get(str(path[-1]), "written otherwise")
+            return path, _capital(f"{describe(path, attributes)} is {value!r}; it must be {right}.")
+        case _:
+            right = error["msg"].removeprefix("Input should be ").removeprefix("Input should have ")
+            return path, _capital(f"{describe(path, attributes)} is {_shown(value)}; it must be {right}.")
+
+
+_PATTERNS = {
+    "owner": "an e-mail address or team:<name>",
+    "uri_env": "the name of an environment variable",
+}
+
+
+def _keys(model: type[BaseModel], path: Path) -> list[str]:
+    # Follows the annotations to the model at the path; list indexes and mapping keys lead to the element type.
+    here: object = model
+    for step in path:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = here.model_fields[str(step)].annotation
+            here = _models(here)
+    if isinstance(here, type) and issubclass(here, BaseModel):
+        return [field.alias or name for name, field in here.model_fields.items()]
+    return []
+
+
+def _models(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        if found := _models(argument):
+            return found
+    return None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
