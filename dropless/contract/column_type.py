@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from dropless.contract.problems import Problem, did_you_mean
 
@@ -76,5 +76,8 @@ def _known() -> str:
     return ", ".join("decimal(p,s)" if kind is Kind.DECIMAL else kind.value for kind in Kind)
 
 
-ContractType = Annotated[ColumnType, BeforeValidator(ColumnType.parse), PlainSerializer(str)]
+_WRITTEN = Annotated[str, Field(pattern=rf"^({'|'.join(kind for kind in Kind if kind is not Kind.DECIMAL)}|{_DECIMAL.pattern})$")]
+ContractType = Annotated[
+    ColumnType, BeforeValidator(ColumnType.parse, json_schema_input_type=_WRITTEN), PlainSerializer(str)
+]
 """A `ColumnType` as a field of a pydantic model."""

@@ -46,7 +46,13 @@ class Expression(BaseModel):
     The conversion to the column's type is implied. `default` stands in for null and missing values.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=False,
+        # The shorthand: a text alone is the source's column.
+        json_schema_extra={"type": ["object", "string"]},
+    )
 
     from_: str | None = Field(default=None, alias="from")
     constant: Literal | None = None
