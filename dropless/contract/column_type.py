@@ -76,7 +76,8 @@ def _known() -> str:
     return ", ".join("decimal(p,s)" if kind is Kind.DECIMAL else kind.value for kind in Kind)
 
 
-_WRITTEN = Annotated[str, Field(pattern=rf"^({'|'.join(kind for kind in Kind if kind is not Kind.DECIMAL)}|{_DECIMAL.pattern})$")]
+_PLAIN = "|".join(kind for kind in Kind if kind is not Kind.DECIMAL)
+_WRITTEN = Annotated[str, Field(pattern=rf"^({_PLAIN}|{_DECIMAL.pattern})$")]
 ContractType = Annotated[
     ColumnType, BeforeValidator(ColumnType.parse, json_schema_input_type=_WRITTEN), PlainSerializer(str)
 ]
