@@ -1,0 +1,57 @@
+"""SQL queries on Pinot, with an answer that is whole or an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError, Unreachable
+
+UNLIMITED = 2_147_483_647
+"""A LIMIT that no table reaches; without one Pinot gives ten rows."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A query's result: column names and rows of JSON values."""
+
+    columns: tuple[str, ...]
+    rows: list[list[Any]]
+
+    def value(self) -> Any:
+        """The first column of the first row, None without rows."""
+        return self.rows[0][0] if self.rows else None
+
+
+def select(endpoints: Endpoints, sql: str, timeout_seconds: float = 10) -> Answer:
+    """The whole answer to a query.
+
+    Raises:
+        Unreachable: the broker does not answer, or answered without a result, as it does while a server recovers.
+        DroplessError: Pinot refused the query, or only a part of the servers or segments answered.
+    """
+    milliseconds = int(timeout_seconds * 1000)
+    body = {"sql": sql, "queryOptions": f"timeoutMs={milliseconds}"}
+    try:
+        # Loopback and cluster addresses never go through a proxy of the environment.
+        with httpx.Client(timeout=timeout_seconds + 1, trust_env=False) as client:
+            response = client.post(f"{endpoints.pinot_broker}/query/sql", json=body)
+    except httpx.TransportError as error:
+        raise Unreachable(f"Pinot does not answer at {endpoints.pinot_broker}: {error or 'timed out'}.") from error
+    if not response.is_success:
+        raise Unreachable(f"Pinot is not ready to answer (HTTP {response.status_code}).")
+    return _answer(response.json())
+
+
+def _answer(reply: dict[str, Any]) -> Answer:
+    for exception in reply.get("exceptions") or ():
+        raise DroplessError(f"Pinot refused the query: {str(exception.get('message')).strip().splitlines()[0]}")
+    if reply.get("partialResult") or reply.get("numServersResponded", 0) < reply.get("numServersQueried", 0):
+        raise DroplessError("Only a part of Pinot's servers answered: ask again.")
+    result = reply.get("resultTable")
+    if result is None:
+        raise Unreachable("Pinot gave no result: a server is recovering, ask again.")
+    return Answer(tuple(result["dataSchema"]["columnNames"]), result["rows"])

@@ -1,0 +1,1 @@
+"""Whether the source, Pinot and the lake say the same."""

@@ -1,0 +1,142 @@
+"""The newest state of every key, as Pinot and as the lake tell it, in the same exact values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import duckdb
+from deltalake import DeltaTable
+
+from dropless import names, pinot
+from dropless.contract import Column, Contract
+from dropless.contract.column_type import Kind
+from dropless.endpoints import Endpoints
+from dropless.lake.store import Store
+
+Row = dict[str, Any]
+"""A unified row by column: str, int, float, bool, Decimal, date, datetime in UTC, or None; JSON as compact text."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def in_pinot(endpoints: Endpoints, contract: Contract, timeout_seconds: float = 60) -> dict[str, Row]:
+    """The rows of a table in Pinot by key, deleted ones left out; timestamps have milliseconds there.
+
+    Raises:
+        DroplessError: Pinot does not answer in full.
+    """
+    selected = ", ".join(_selected(column) for column in contract.columns)
+    live = f'from "{contract.name}" where "_deleted" = false'
+    limit = f"limit {pinot.UNLIMITED}"
+    answer = pinot.select(endpoints, f'select "_key", {selected} {live} {limit}', timeout_seconds)
+    rows = {
+        key: {column.name: _value(column, value) for column, value in zip(contract.columns, values, strict=True)}
+        for key, *values in answer.rows
+    }
+    # Pinot stores a NULL as some value of the type; only the filter tells them apart.
+    for column in contract.columns:
+        if column.nullable:
+            query = f'select "_key" {live} and "{column.name}" is null {limit}'
+            for (key,) in pinot.select(endpoints, query, timeout_seconds).rows:
+                if key in rows:
+                    rows[key][column.name] = None
+    return rows
+
+
+def in_lake(endpoints: Endpoints, contract: Contract) -> dict[str, Row]:
+    """The rows of a table by key from every change in the lake, deleted ones left out.
+
+    Raises:
+        OSError | DeltaError: the store does not answer, or the table is not there.
+    """
+    columns = ", ".join(f'"{column.name}"' for column in contract.columns)
+    query = f"""
+        select _key, {columns} from changes
+        qualify row_number() over (partition by _key order by _position desc) = 1 and not _deleted
+    """  # noqa: S608 - a contract's names are identifiers
+    with duckdb.connect() as database:
+        database.execute("set timezone = 'UTC'")
+        database.register("changes", _changes(endpoints, contract).to_pyarrow_table())
+        found = database.sql(query).to_arrow_table().to_pylist()
+    return {row.pop("_key"): {name: _utc(value) for name, value in row.items()} for row in found}
+
+
+def repeated_in_lake(endpoints: Endpoints, contract: Contract) -> int:
+    """How many changes the lake holds more than once, told by the raw record they came from."""
+    origins = _changes(endpoints, contract).to_pyarrow_table(columns=["_topic", "_partition", "_offset"])
+    distinct = origins.group_by(origins.column_names).aggregate([]).num_rows
+    return int(origins.num_rows - distinct)
+
+
+def _changes(endpoints: Endpoints, contract: Contract) -> DeltaTable:
+    store = Store.reader(endpoints)
+    return DeltaTable(store.uri(names.changes_table(contract.name)), storage_options=store.delta_options())
+
+
+def _selected(column: Column) -> str:
+    # As a number: the text of a TIMESTAMP depends on the server's zone.
+    return f'cast("{column.name}" as long)' if column.type.kind is Kind.TIMESTAMP else f'"{column.name}"'
+
+
+def _value(column: Column, value: Any) -> Any:
+    if value is None:
+        return None
+    match column.type.kind:
+        case Kind.TIMESTAMP:
+            return _EPOCH + timedelta(milliseconds=int(value))
+        case Kind.DECIMAL:
+            return Decimal(str(value))
+        case Kind.DATE:
+            # The stored value of a NULL is no date; the filter above replaces it.
+            return date.fromisoformat(value) if value[:1].isdigit() else value
+        case Kind.JSON:
+            return _compact(value)
+        case Kind.BOOLEAN:
+            return value in (True, "true", 1)
+        case Kind.DOUBLE:
+            return float(value)
+        case _:
+            return value
+
+
+def _compact(text: str) -> str:
+    # Pinot writes JSON anew; numbers keep their text, so that 1.0 is not 1.
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def differences(expected: dict[str, Row], found: dict[str, Row], *, milliseconds: bool = False) -> Iterator[str]:
+    """A sentence for every key that is missing or not expected, and for every value that is not equal.
+
+    Args:
+        expected: the rows as they should be.
+        found: the rows as they are.
+        milliseconds: whether `found` keeps timestamps to the millisecond only.
+    """
+    for key in expected.keys() - found.keys():
+        yield f"{key} is missing"
+    for key in found.keys() - expected.keys():
+        yield f"{key} should not be there"
+    for key in expected.keys() & found.keys():
+        for name, value in expected[key].items():
+            wanted = _floor(value) if milliseconds else value
+            actual = found[key][name]
+            if type(actual) is not type(wanted) or actual != wanted:
+                yield f"{key}: {name} is {actual!r}, not {wanted!r}"
+
+
+def _floor(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    return value
