@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, Unreachable
+from dropless.errors import DroplessError
+from dropless.pinot import select
 from dropless.plan import Action, Change, Resource
 from resources.managed import managed
 from resources.rest import Rest
@@ -55,7 +56,7 @@ class PinotTables:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._controller = Rest("Pinot's controller", [endpoints.pinot_controller])
-        self._broker = Rest("Pinot's broker", [endpoints.pinot_broker])
+        self._endpoints = endpoints
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
         """The table configurations, reduced to the properties that desired names."""
@@ -102,25 +103,10 @@ class PinotTables:
 
     def _not_answering(self, name: str) -> str | None:
         try:
-            query(self._broker, f'select count(*) from "{name}"')  # noqa: S608 - a contract's name is an identifier
+            select(self._endpoints, f'select count(*) from "{name}"')  # noqa: S608 - a contract's name is an identifier
         except DroplessError as error:
             return str(error)
         return None
-
-
-def query(broker: Rest, statement: str) -> dict[str, Any]:
-    """A query's whole answer.
-
-    Raises:
-        Unreachable: the broker is not ready; an answer without exceptions and without a result means that too.
-        DroplessError: Pinot refused the query.
-    """
-    answer: dict[str, Any] = broker.call("answer", "POST", "/query/sql", json={"sql": statement}).json()
-    if answer.get("exceptions"):
-        raise DroplessError(f"Pinot refused the query: {str(answer['exceptions'][0].get('message')).splitlines()[0]}")
-    if "resultTable" not in answer:
-        raise Unreachable("Pinot gave no result yet: a server is recovering.")
-    return answer
 
 
 def consuming(segments: Mapping[str, Any]) -> set[int]:
