@@ -1,1 +1,42 @@
-"""What must exist for a contract, as pure functions."""
+"""What must exist for the declared tables: pure functions from contracts to resources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dropless.contract import Contract
+from dropless.desired.databases import mongodb_sources, postgresql_sources
+from dropless.desired.kafka import topics
+from dropless.desired.kafka_connect import connectors
+from dropless.desired.pinot import pinot_schemas, pinot_tables
+from dropless.desired.schema_registry import subjects
+from dropless.desired.storage import buckets, s3_users
+from dropless.endpoints import Endpoints
+from dropless.plan import Resource
+
+__all__ = [
+    "buckets",
+    "connectors",
+    "everything",
+    "mongodb_sources",
+    "pinot_schemas",
+    "pinot_tables",
+    "postgresql_sources",
+    "s3_users",
+    "subjects",
+    "topics",
+]
+
+
+def everything(contracts: Sequence[Contract], endpoints: Endpoints) -> list[Resource]:
+    """All that must exist, each thing after those that it needs."""
+    made = [*buckets(), *s3_users()]
+    for contract in contracts:
+        made += topics(contract)
+        made += subjects(contract)
+        made += postgresql_sources(contract, endpoints)
+        made += mongodb_sources(contract, endpoints)
+        made += connectors(contract, endpoints)
+        made += pinot_schemas(contract)
+        made += pinot_tables(contract, endpoints)
+    return made

@@ -1,0 +1,65 @@
+"""What the source databases need so that every change can be captured."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dropless import names
+from dropless.contract import Contract
+from dropless.desired.servers import USER, secret_of
+from dropless.endpoints import Endpoints
+from dropless.plan import Resource
+
+HEARTBEAT_TABLE: Final = f"{names.SOURCE_SCHEMA}.heartbeat"
+"""A table that changes every few seconds, so that a slot on an idle database moves on and frees its WAL."""
+PUBLISH: Final = "insert,update,delete,truncate"
+
+
+def postgresql_sources(contract: Contract, _: Endpoints) -> list[Resource]:
+    """The captured PostgreSQL tables: whole rows in the WAL, a publication, a role with the least rights."""
+    made = []
+    for source in contract.sources:
+        if source.postgresql is None:
+            continue
+        table = source.postgresql
+        properties: dict[str, Any] = {
+            "database": table.database,
+            "table": table.table,
+            # Without it, a delete says only the key and an unchanged large value is left out.
+            "replica_identity": "full",
+            "publication": {
+                "name": names.publication(contract.name, source.name),
+                "tables": [table.table, HEARTBEAT_TABLE],
+                "publish": PUBLISH,
+            },
+            "heartbeat": True,
+        }
+        name = names.connector(contract.name, source.name)
+        user, hints = _access(table.uri_env, "role")
+        hints["key"] = list(table.key)
+        made.append(Resource("postgresql", "postgresql_source", name, properties | user, hints))
+    return made
+
+
+def mongodb_sources(contract: Contract, _: Endpoints) -> list[Resource]:
+    """The captured collections: pre- and post-images on, and a user that may read them."""
+    made = []
+    for source in contract.sources:
+        if source.mongodb is None:
+            continue
+        properties: dict[str, Any] = {
+            "database": source.mongodb.database,
+            "collection": source.mongodb.collection,
+            "pre_images": True,
+        }
+        name = names.connector(contract.name, source.name)
+        user, hints = _access(source.mongodb.uri_env, "user")
+        made.append(Resource("mongodb", "mongodb_source", name, properties | user, hints))
+    return made
+
+
+def _access(uri_env: str | None, user: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    # On another server the user of the URI captures; its password is copied to where Connect reads passwords.
+    if uri_env is None:
+        return {user: USER}, {}
+    return {"secret": secret_of(uri_env)}, {"uri_env": uri_env}

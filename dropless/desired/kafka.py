@@ -1,0 +1,50 @@
+"""The topics of a unified table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dropless import durability, names
+from dropless.contract import Contract
+from dropless.plan import Resource
+
+DAY_MS: Final = 86_400_000
+COMPACTION_LAG_MS: Final = 7 * DAY_MS
+"""How long every version of a row stays in the unified topic before only the newest does."""
+
+
+def topics(contract: Contract) -> list[Resource]:
+    """Raw, unified, dead-letter and heartbeat topics, each held to the durability table by overrides of its own."""
+    table = contract.name
+    # The replayable truth: nothing is ever deleted from it.
+    forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    newest = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(COMPACTION_LAG_MS)}
+    made = []
+    for source in contract.sources:
+        made.append(_topic(names.raw_topic(table, source.name), contract.partitions, forever))
+        made.append(
+            _topic(
+                names.heartbeat_topic(table, source.name),
+                1,
+                {"cleanup.policy": "compact", "segment.ms": str(DAY_MS)},
+                keyed=False,
+            )
+        )
+    made.append(_topic(names.unified_topic(table), contract.partitions, newest))
+    # One partition keeps the letters in the order in which they were found.
+    made.append(_topic(names.dead_topic(table), 1, forever))
+    return made
+
+
+def _topic(name: str, partitions: int, config: dict[str, str], *, keyed: bool = True) -> Resource:
+    return Resource(
+        "kafka",
+        "topic",
+        name,
+        {
+            "partitions": partitions,
+            "replication_factor": durability.REPLICATION_FACTOR,
+            "config": durability.topic() | {"max.message.bytes": str(durability.MAX_MESSAGE_BYTES)} | config,
+        },
+        {"keyed": keyed},
+    )

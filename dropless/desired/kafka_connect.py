@@ -1,0 +1,130 @@
+"""The Debezium connectors, one per source."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from dropless import durability, names
+from dropless.contract import Contract, MongodbCollection, PostgresqlTable
+from dropless.desired.databases import HEARTBEAT_TABLE
+from dropless.desired.servers import mongodb_server, postgresql_server
+from dropless.endpoints import Endpoints
+from dropless.plan import Resource
+
+HEARTBEAT_MS: Final = 5000
+HEARTBEAT_QUERY: Final = (
+    f"INSERT INTO {HEARTBEAT_TABLE} (id, ts) VALUES (1, now()) ON CONFLICT (id) DO UPDATE SET ts = EXCLUDED.ts"  # noqa: S608
+)
+
+Config = dict[str, str]
+
+
+def connectors(contract: Contract, endpoints: Endpoints) -> list[Resource]:
+    """A connector per source, whose only topics are the raw and the heartbeat topic of that source.
+
+    Raises:
+        DroplessError: a source's server is named by an environment variable that is not set.
+    """
+    made = []
+    for source in contract.sources:
+        config = _common(contract.name, source.name)
+        if source.postgresql:
+            config |= _postgresql(contract.name, source.name, source.postgresql, endpoints)
+        if source.mongodb:
+            config |= _mongodb(source.mongodb, endpoints)
+        name = names.connector(contract.name, source.name)
+        made.append(Resource("kafka_connect", "connector", name, {"config": dict(sorted(config.items()))}))
+    return made
+
+
+def _common(table: str, source: str) -> Config:
+    prefix = names.connector(table, source)
+    heartbeat = names.heartbeat_topic(table, source)
+    return durability.connector() | {
+        "tasks.max": "1",
+        "topic.prefix": prefix,
+        "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "key.converter.schemas.enable": "false",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.schemas.enable": "false",
+        # Whatever Debezium calls a topic ends in one of two: its own name for a table can hold no dot or umlaut.
+        "transforms": "heartbeat,raw",
+        "transforms.heartbeat.type": "org.apache.kafka.connect.transforms.RegexRouter",
+        "transforms.heartbeat.regex": rf"{re.escape(prefix)}\.{re.escape(HEARTBEAT_TABLE)}",
+        "transforms.heartbeat.replacement": heartbeat,
+        "transforms.raw.type": "org.apache.kafka.connect.transforms.RegexRouter",
+        "transforms.raw.regex": rf"{re.escape(prefix)}\..+",
+        "transforms.raw.replacement": names.raw_topic(table, source),
+        "heartbeat.interval.ms": str(HEARTBEAT_MS),
+        # Debezium appends the prefix: this is the heartbeat topic's name.
+        "topic.heartbeat.prefix": "heartbeat",
+        "snapshot.mode": "initial",
+        "skipped.operations": "none",
+        "tombstones.on.delete": "true",
+        # The default, 500, is the latency's greatest part; memory is unbounded by default.
+        "poll.interval.ms": "20",
+        "max.batch.size": "4096",
+        "max.queue.size": "16384",
+        "max.queue.size.in.bytes": str(32 * 1024 * 1024),
+        "producer.override.compression.type": "lz4",
+        "producer.override.linger.ms": "5",
+        # With one request in flight, a request must carry much.
+        "producer.override.batch.size": "262144",
+    }
+
+
+def _postgresql(table: str, source: str, origin: PostgresqlTable, endpoints: Endpoints) -> Config:
+    server = postgresql_server(origin, endpoints)
+    captured = rf"{re.escape(origin.schema_name)}\.{re.escape(origin.table_name)}"
+    config = {
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "database.hostname": server.host,
+        "database.port": str(server.port),
+        "database.dbname": origin.database,
+        "database.user": server.user,
+        "database.password": password(endpoints, server.secret),
+        "plugin.name": "pgoutput",
+        "slot.name": names.slot(table, source),
+        "slot.drop.on.stop": "false",
+        "publication.name": names.publication(table, source),
+        "publication.autocreate.mode": "disabled",
+        # The default goes on silently from wherever the slot is, even if that is past what was read.
+        "offset.mismatch.strategy": "trust_offset",
+        "table.include.list": f"{_listed(captured)},{re.escape(HEARTBEAT_TABLE)}",
+        # Messages that applications write into the WAL are no rows.
+        "message.prefix.exclude.list": ".*",
+        "decimal.handling.mode": "string",
+        # Else a timestamp(3) comes in milliseconds, and nothing in the JSON says so.
+        "time.precision.mode": "microseconds",
+        "heartbeat.action.query": HEARTBEAT_QUERY,
+    }
+    return config | ({"database.sslmode": server.sslmode} if server.sslmode else {})
+
+
+def _mongodb(origin: MongodbCollection, endpoints: Endpoints) -> Config:
+    server = mongodb_server(origin, endpoints)
+    captured = rf"{re.escape(origin.database)}\.{re.escape(origin.collection)}"
+    return {
+        "connector.class": "io.debezium.connector.mongodb.MongoDbConnector",
+        "mongodb.connection.string": server.uri,
+        "mongodb.user": server.user,
+        "mongodb.password": password(endpoints, server.secret),
+        "mongodb.authsource": server.authentication_database,
+        "capture.scope": "database",
+        "capture.target": origin.database,
+        "capture.mode": "change_streams_update_full_with_pre_image",
+        # The row as it was after the change, not as it is when somebody looks it up.
+        "capture.mode.full.update.type": "post_image",
+        "collection.include.list": _listed(captured),
+    }
+
+
+def password(endpoints: Endpoints, secret: str) -> str:
+    """A reference that Connect resolves: the content of a file in the folder of secrets."""
+    return f"${{dir:{endpoints.secrets}:{secret}}}"
+
+
+def _listed(expression: str) -> str:
+    # Debezium splits its lists of expressions at commas.
+    return expression.replace(",", r"\,")

@@ -1,0 +1,117 @@
+"""The JSON Schemas of raw and unified values.
+
+All are closed models, since a property added to an open one counts as incompatible.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dropless import names
+from dropless.contract import Column, Contract, Kind, Source
+from dropless.contract.literals import INT_RANGE, LONG_RANGE
+from dropless.plan import Resource
+
+DIALECT: Final = "http://json-schema.org/draft-07/schema#"
+COMPATIBILITY: Final = "BACKWARD"
+
+Schema = dict[str, Any]
+
+
+def subjects(contract: Contract) -> list[Resource]:
+    """A subject for each raw topic and for the unified one."""
+    table = contract.name
+    made = [_subject(names.raw_topic(table, source.name), raw_schema(contract, source)) for source in contract.sources]
+    return [*made, _subject(names.unified_topic(table), unified_schema(contract))]
+
+
+def raw_schema(contract: Contract, source: Source) -> Schema:
+    """Debezium's envelope; the source's own columns are left open, so that the source may change them."""
+    row: Schema = {"type": ["object", "null"]}
+    if source.mongodb:
+        row = {"type": ["string", "null"], "description": "The document as extended JSON."}
+    properties: dict[str, Schema] = {
+        "before": row,
+        "after": row,
+        "source": {"type": "object"},
+        "transaction": {"type": ["object", "null"]},
+        "op": {"type": "string", "description": "c, u, d, r (read in the snapshot) or t (truncate)."},
+        "ts_ms": {"type": ["integer", "null"]},
+        "ts_us": {"type": ["integer", "null"]},
+        "ts_ns": {"type": ["integer", "null"]},
+    }
+    if source.mongodb:
+        properties["updateDescription"] = {"type": ["object", "null"]}
+    return {
+        "$schema": DIALECT,
+        "title": names.raw_topic(contract.name, source.name),
+        "description": f"A change of source {source.name!r} as Debezium saw it.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": ["op", "source"],
+    }
+
+
+def unified_schema(contract: Contract) -> Schema:
+    """A unified row. Only in a row of a deletion can a column be null that must not be."""
+    microseconds = {"type": "integer", "description": "Microseconds since 1970, UTC."}
+    properties: dict[str, Schema] = {
+        "_key": {"type": "string", "description": "The source's name and the primary key in it."},
+        "_source": {"type": "string"},
+        "_op": {"type": "string", "enum": ["c", "u", "d", "r"]},
+        "_deleted": {"type": "boolean"},
+        "_committed_at_us": microseconds | {"description": "The source's commit time in microseconds since 1970, UTC."},
+        "_topic": {"type": "string"},
+        "_partition": {"type": "integer"},
+        "_offset": {"type": "integer"},
+        "_position": {"type": "integer", "description": "Orders the versions of one key: epoch x 2^48 + raw offset."},
+    }
+    for column in contract.columns:
+        properties[field_of(column)] = _column(column, never_null=column.name == contract.time_column)
+    return {
+        "$schema": DIALECT,
+        "title": names.unified_topic(contract.name),
+        "description": contract.description,
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": list(properties),
+    }
+
+
+def field_of(column: Column) -> str:
+    """The name under which a column travels: a timestamp X is X_us, the others are themselves."""
+    return f"{column.name}_us" if column.type.kind is Kind.TIMESTAMP else column.name
+
+
+def _column(column: Column, *, never_null: bool) -> Schema:
+    schema = dict(_WIRE[column.type.kind])
+    if column.type.kind is Kind.DECIMAL:
+        scale = column.type.scale
+        schema["pattern"] = r"^-?[0-9]+$" if scale == 0 else rf"^-?[0-9]+\.[0-9]{{{scale}}}$"
+    if column.allowed is not None:
+        schema["enum"] = [*column.allowed, *([] if never_null else [None])]
+    if not never_null:
+        schema["type"] = [schema["type"], "null"]
+    if column.description:
+        schema["description"] = column.description
+    return schema
+
+
+_WIRE: Final[dict[Kind, Schema]] = {
+    Kind.STRING: {"type": "string"},
+    Kind.INT: {"type": "integer", "minimum": INT_RANGE[0], "maximum": INT_RANGE[1]},
+    Kind.LONG: {"type": "integer", "minimum": LONG_RANGE[0], "maximum": LONG_RANGE[1]},
+    Kind.DOUBLE: {"type": "number"},
+    Kind.DECIMAL: {"type": "string"},
+    Kind.BOOLEAN: {"type": "boolean"},
+    Kind.TIMESTAMP: {"type": "integer"},
+    Kind.DATE: {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+    Kind.JSON: {"type": "string"},
+}
+
+
+def _subject(topic: str, schema: Schema) -> Resource:
+    properties = {"compatibility": COMPATIBILITY, "schema_type": "JSON", "schema": schema}
+    return Resource("schema_registry", "subject", names.subject(topic), properties)

@@ -1,0 +1,44 @@
+"""Buckets, and users that may do no more than they must."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dropless import names
+from dropless.plan import Resource
+
+_READ_BUCKET: Final = ["s3:GetBucketLocation", "s3:ListBucket"]
+_WRITE_BUCKET: Final = [*_READ_BUCKET, "s3:ListBucketMultipartUploads"]
+_READ_OBJECT: Final = ["s3:GetObject"]
+_WRITE_OBJECT: Final = [
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:GetObject",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+]
+
+
+def buckets() -> list[Resource]:
+    """The lake's bucket and that of Pinot's segments."""
+    return [Resource("minio", "bucket", name, {}) for name in (names.LAKE_BUCKET, names.PINOT_BUCKET)]
+
+
+def s3_users() -> list[Resource]:
+    """The lake's writer, Pinot, and a reader of the lake for people."""
+    return [
+        _user("dropless-pipeline", "minio_pipeline", names.LAKE_BUCKET, _WRITE_BUCKET, _WRITE_OBJECT),
+        _user("dropless-pinot", "minio_pinot", names.PINOT_BUCKET, _WRITE_BUCKET, _WRITE_OBJECT),
+        _user("dropless-reader", "minio_reader", names.LAKE_BUCKET, _READ_BUCKET, _READ_OBJECT),
+    ]
+
+
+def _user(access_key: str, secret: str, bucket: str, on_bucket: list[str], on_objects: list[str]) -> Resource:
+    policy: dict[str, Any] = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": on_bucket, "Resource": [f"arn:aws:s3:::{bucket}"]},
+            {"Effect": "Allow", "Action": on_objects, "Resource": [f"arn:aws:s3:::{bucket}/*"]},
+        ],
+    }
+    return Resource("minio", "s3_user", access_key, {"access_key": access_key, "policy": policy}, {"secret": secret})
