@@ -30,6 +30,9 @@ MIN_INSYNC_REPLICAS: Final = 2
 # Low, as the table asks: at most this many records, or milliseconds, wait for their fsync.
 FLUSH_MESSAGES: Final = 1000
 FLUSH_MS: Final = 100
+# The largest record of our topics. A raw record stays below it, so that its dead letter, which has headers too, fits.
+MAX_MESSAGE_BYTES: Final = 20 * 1024 * 1024
+MAX_RAW_BYTES: Final = 16 * 1024 * 1024
 
 TABLE: Final = (
     Setting("producer", "acks", "all", "1", "a write is lost with the leader that alone has it"),
@@ -105,6 +108,7 @@ def connector() -> dict[str, str]:
         "exactly.once.support": "required",
         # Bounds how long a killed worker's open transaction can hold up its successor (63 s seen otherwise).
         "producer.override.transaction.timeout.ms": "10000",
+        "producer.override.max.request.size": str(MAX_RAW_BYTES),
     }
 
 
@@ -164,6 +168,8 @@ def transactional_producer(endpoints: Endpoints, transactional_id: str) -> Clien
             "socket.timeout.ms": 15000,
             # Java's partitioner; librdkafka's default would put a key's rows in two partitions.
             "partitioner": "murmur2_random",
+            # Also the largest record: one that was captured must never be too large to pass on.
+            "message.max.bytes": MAX_MESSAGE_BYTES,
             "compression.type": "lz4",
             "linger.ms": 5,
             "batch.size": 1048576,
@@ -195,3 +201,25 @@ def consumer(endpoints: Endpoints, group: str, client_id: str) -> ClientConfig:
             "fetch.error.backoff.ms": 100,
         }
     )
+
+
+def positioned_consumer(endpoints: Endpoints, group: str, client_id: str) -> ClientConfig:
+    """A consumer whose start is always named, so that records gone before they were read are an error."""
+    return consumer(endpoints, group, client_id) | {
+        "auto.offset.reset": "error",
+        # Ends are reported, so that lag is known although commit markers occupy offsets too.
+        "enable.partition.eof": True,
+        # A topic or partition made later is found in seconds; the default is five minutes.
+        "topic.metadata.refresh.interval.ms": 5000,
+    }
+
+
+def union_consumer(endpoints: Endpoints, group: str, instance: str) -> ClientConfig:
+    """The consumer of one union process, a static member: its restart moves no partition."""
+    return positioned_consumer(endpoints, group, instance) | {"group.instance.id": instance}
+
+
+def shown(config: ClientConfig) -> ClientConfig:
+    """A client's configuration as it may be shown to people: secrets are left out."""
+    secret = ("password", ".pem", "secret", "sasl.username", "oauthbearer")
+    return {name: value for name, value in sorted(config.items()) if not any(word in name for word in secret)}

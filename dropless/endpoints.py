@@ -31,6 +31,8 @@ class Endpoints:
     mongodb: str
     dagster: str
     secrets: Path
+    # A name that the server gives itself; this is SecantusDB's.
+    mongodb_replica_set: str = "secantus"
     kafka_security: tuple[tuple[str, str], ...] = ()
 
     @classmethod
