@@ -1,0 +1,210 @@
+"""One table of the lake at one version, read with columns and filters pushed down to its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb as engine
+import pyarrow as pa
+import pyarrow.dataset as pads
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+from dropless.errors import DroplessError
+from dropless.lake.catalogue import Entry, nearest, unreachable
+from dropless.lake.result import BATCH_ROWS, Result, pandas, polars
+from dropless.lake.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+# The newest change of every key, unless it is a deletion. Positions of a key never tie.
+_CURRENT = """
+    select changes.* exclude (_committed_on) from changes semi join
+    (select _key, max(_position) as _position from changes group by _key) using (_key, _position)
+    where not _deleted
+"""
+
+
+class LakeTable:
+    """A table pinned to one version: every read of it sees the same rows."""
+
+    def __init__(self, store: Store, entry: Entry, version: int | datetime | None = None) -> None:
+        """Open the table, by default as it is now.
+
+        Raises:
+            DroplessError: there is no such version, or the lake does not answer.
+        """
+        self._store = store
+        self._entry = entry
+        try:
+            self._delta = DeltaTable(store.uri(entry.folder), storage_options=store.delta_options(patient=False))
+            if version is not None:
+                self._go_back(version)
+        except DeltaError as error:
+            raise DroplessError(f"Table {entry.name!r} cannot be read: {error}.") from None
+        except OSError:
+            raise unreachable(store) from None
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self._entry.name
+
+    @property
+    def version(self) -> int:
+        """The version of the Delta table that is read."""
+        return int(self._delta.version())
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns with their types, and in their metadata what each means."""
+        schema = self._dataset().schema
+        if self._entry.current_state:
+            schema = schema.remove(schema.get_field_index("_committed_on"))
+        return schema
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns' names."""
+        return list(self.schema.names)
+
+    def as_of(self, when: int | str | datetime) -> Self:
+        """The table as the lake had it at a version, or at a moment (ISO 8601; UTC unless it says otherwise).
+
+        Raises:
+            DroplessError: the moment is unreadable, or before the table's first version.
+        """
+        return type(self)(self._store, self._entry, when if isinstance(when, int) else _moment(when))
+
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """The newest commits first: version, timestamp (UTC), operation, rows."""
+        commits = []
+        for commit in self._delta.history(limit):
+            metrics = commit.get("operationMetrics") or {}
+            commits.append(
+                {
+                    "version": commit["version"],
+                    "timestamp": datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
+                    "operation": commit.get("operation"),
+                    "rows": metrics.get("num_added_rows"),
+                }
+            )
+        return commits
+
+    def select(self, columns: Sequence[str] | None = None, where: str | None = None) -> Result:
+        """Some columns of the rows that fulfil an SQL condition, when they are asked for.
+
+        Raises:
+            DroplessError: there is no such column, or the condition is no SQL.
+        """
+        connection = connect()
+        self.register(connection)
+        chosen = ", ".join(_quoted(column) for column in self._checked(columns))
+        condition = f"where {where}" if where else ""
+        # The reader's own SQL, on the reader's own rights, in a database of its own.
+        return query(connection, f"select {chosen} from {_quoted(self.name)} {condition}")  # noqa: S608
+
+    def to_arrow(self, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
+        """The rows as a PyArrow table."""
+        if where or self._entry.current_state:
+            return self.select(columns, where).to_arrow()
+        return self._dataset().to_table(columns=self._checked(columns))
+
+    def to_pandas(self, columns: Sequence[str] | None = None, where: str | None = None) -> pd.DataFrame:
+        """The rows as a pandas frame with Arrow types: integers with nulls stay integers, decimals exact."""
+        return pandas(self.to_arrow(columns, where))
+
+    def to_polars(self, columns: Sequence[str] | None = None, where: str | None = None) -> pl.DataFrame:
+        """The rows as a Polars frame."""
+        return polars(self.to_arrow(columns, where))
+
+    def batches(
+        self, columns: Sequence[str] | None = None, where: str | None = None, rows: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows in batches of about so many: for more than fits into memory."""
+        return self.select(columns, where).batches(rows)
+
+    def duckdb(self) -> DuckDBPyRelation:
+        """The table as a DuckDB relation, to be refined further."""
+        return self.select().duckdb()
+
+    def register(self, connection: DuckDBPyConnection) -> None:
+        """Make the table known to a DuckDB connection by its name."""
+        if not self._entry.current_state:
+            connection.register(self.name, self._dataset())
+            return
+        # A name of its own: the changes may be asked for in the same query, at another version.
+        changes = f"_changes_of_{self.name}"
+        connection.register(changes, self._dataset())
+        body = _CURRENT.replace("from changes", f"from {_quoted(changes)} as changes")
+        connection.execute(f"create or replace temp view {_quoted(self.name)} as {body}")
+
+    def __len__(self) -> int:
+        if self._entry.current_state:
+            return len(self.to_arrow(["_key"]))
+        return int(self._dataset().count_rows())
+
+    def __repr__(self) -> str:
+        return f"LakeTable({self.name!r}, version={self.version}, columns={self.columns})"
+
+    def _go_back(self, version: int | datetime) -> None:
+        newest = self.version
+        if isinstance(version, int) and not 0 <= version <= newest:
+            raise DroplessError(f"Table {self.name!r} has no version {version}; the newest is {newest}.")
+        if isinstance(version, datetime):
+            # Going back beyond the first version would silently give the first.
+            made = datetime.fromtimestamp(self._delta.metadata().created_time / 1000, UTC)
+            if version < made:
+                raise DroplessError(f"Table {self.name!r} was made at {made.isoformat()}, after {version.isoformat()}.")
+        self._delta.load_as_version(version)
+
+    def _dataset(self) -> pads.Dataset:
+        return self._delta.to_pyarrow_dataset()
+
+    def _checked(self, columns: Sequence[str] | None) -> list[str]:
+        known = self.columns
+        for column in columns or ():
+            if column not in known:
+                raise DroplessError(f"Table {self.name!r} has no column {column!r}{nearest(column, known)}")
+        return list(columns) if columns is not None else known
+
+
+def connect() -> DuckDBPyConnection:
+    """An in-memory DuckDB that speaks UTC and downloads nothing."""
+    connection = engine.connect(config={"autoinstall_known_extensions": "false"})
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def query(connection: DuckDBPyConnection, sql: str) -> Result:
+    """A query over what is registered.
+
+    Raises:
+        DroplessError: it is no SQL, or names what there is not.
+    """
+    try:
+        relation = connection.sql(sql)
+    except engine.Error as error:
+        raise DroplessError(str(error).replace("\n", " ").strip()) from None
+    if relation is None:
+        raise DroplessError("The statement returns no rows; the lake is only read here: use a select.")
+    return Result(relation)
+
+
+def _moment(when: str | datetime) -> datetime:
+    try:
+        moment = datetime.fromisoformat(when) if isinstance(when, str) else when
+    except ValueError:
+        raise DroplessError(
+            f"{when!r} is no moment; write it as 2026-11-01T00:00:00Z, or give a version's number."
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,67 @@
+"""Rows of the lake in the form that a data scientist wants, with their types kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from duckdb import DuckDBPyRelation
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+BATCH_ROWS = 65_536
+
+
+class Result:
+    """A query that runs when its rows are asked for."""
+
+    def __init__(self, relation: DuckDBPyRelation) -> None:
+        self._relation = relation
+
+    def duckdb(self) -> DuckDBPyRelation:
+        """The query as a DuckDB relation, to be refined further."""
+        return self._relation
+
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows in batches of about so many: for more than fits into memory."""
+        reader = self._relation.to_arrow_reader(rows)
+        try:
+            yield from reader
+        finally:
+            reader.close()
+
+    def to_arrow(self) -> pa.Table:
+        """The rows as a PyArrow table."""
+        return self._relation.to_arrow_table()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a pandas frame with Arrow types: integers with nulls stay integers, decimals exact."""
+        return pandas(self.to_arrow())
+
+    def to_polars(self) -> pl.DataFrame:
+        """The rows as a Polars frame."""
+        return polars(self.to_arrow())
+
+    def __repr__(self) -> str:
+        """The first rows, as DuckDB prints them."""
+        return repr(self._relation)
+
+
+def pandas(table: pa.Table) -> pd.DataFrame:
+    """An Arrow table as a pandas frame with Arrow types."""
+    import pandas as pd  # noqa: PLC0415 - half a second that many never need
+
+    return table.to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def polars(table: pa.Table) -> pl.DataFrame:
+    """An Arrow table as a Polars frame."""
+    import polars as pl  # noqa: PLC0415 - the same
+
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError("an Arrow table became no frame")
+    return frame

@@ -1,0 +1,15 @@
+"""What confluent-kafka leaves loose: a consumed record's origin, and its event codes by name."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from confluent_kafka import KafkaError, Message
+
+END_OF_PARTITION: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the library's public codes look private
+POSITION_GONE: Final = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
+
+
+def origin(message: Message) -> tuple[str, int, int]:
+    """Topic, partition and offset of a consumed record or partition event, which always has them."""
+    return cast("tuple[str, int, int]", (message.topic(), message.partition(), message.offset()))

@@ -1,0 +1,200 @@
+"""The exactly-once loop: consume, map, and commit rows, dead letters and offsets in one transaction.
+
+Nothing is open while records are polled for, and rebalances happen only inside that poll. So a
+revoked partition never has a transaction to end: what was taken is committed, or was dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from dropless.errors import DroplessError
+from dropless.records import END_OF_PARTITION, POSITION_GONE, origin
+from dropless.union.batch import Partition, Route, fill
+from dropless.union.status import Status
+from dropless.union.transaction import Stopping, Transactions
+from dropless.union.watchdog import Watchdog
+
+log = structlog.get_logger()
+
+BATCH_RECORDS = 10_000
+CLOCK_SECONDS = 0.05
+"""How long records are gathered for one transaction, unless BATCH_RECORDS come sooner."""
+COMMITTED_SECONDS = 10.0
+"""Committed offsets are unknown while another process's transaction is open, at most this long."""
+LAG_SECONDS = 1.0
+
+
+class Union:
+    """One process's share of a union."""
+
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        transactions: Transactions,
+        status: Status,
+        *,
+        stop: threading.Event,
+        watchdog: Watchdog,
+        clock_seconds: float = CLOCK_SECONDS,
+    ) -> None:
+        self._routes = routes
+        self._transactions = transactions
+        self._status = status
+        self._stop = stop
+        self._watchdog = watchdog
+        self._clock = clock_seconds
+        self._positions: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+        self._revoked: set[Partition] = set()
+        self._lag_told = 0.0
+
+    def run(self) -> None:
+        """Work until told to stop; a consumer whose state is in doubt is replaced.
+
+        Raises:
+            DroplessError: records are gone that were never read, or another process has this slot.
+            KafkaException: the brokers refuse this process for good.
+        """
+        try:
+            # Before joining the group: it ends a killed predecessor's transaction, whose offsets would be awaited.
+            self._start_producer()
+            while not self._stop.is_set():
+                self._session()
+        except Stopping as call:
+            log.warning("stopping in the middle of a call", call=str(call))
+        finally:
+            self._status.state = "stopped"
+            self._transactions.close()
+
+    def _session(self) -> None:
+        consumer = Consumer({**self._status.consumer}, logger=logging.getLogger("kafka.consumer"))
+        self._positions.clear()
+        try:
+            consumer.subscribe(
+                list(self._routes), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            )
+            self._status.state = "running"
+            while not self._stop.is_set():
+                self._turn(consumer)
+        except KafkaException as raised:
+            error: KafkaError = raised.args[0]
+            if error.code() == KafkaError.FENCED_INSTANCE_ID:
+                raise DroplessError(f"Another process runs slot {self._status.slot}: this one stops.") from None
+            log.warning("starting a new consumer", error=error.name(), detail=error.str())
+            self._status.state = "recovering"
+            self._stop.wait(1.0)
+        finally:
+            with self._watchdog.guard("close consumer", 20):
+                consumer.close()
+
+    def _turn(self, consumer: Consumer) -> None:
+        self._revoked.clear()
+        messages = consumer.consume(BATCH_RECORDS, self._clock)
+        records = [message for message in messages if self._usable(message)]
+        if self._revoked:
+            # Whoever had these partitions meanwhile may have moved on: what was gathered before is void.
+            records = [record for record in records if origin(record)[:2] not in self._revoked]
+            self._rewind(consumer, dict.fromkeys(self._revoked & self._positions.keys(), OFFSET_BEGINNING))
+        if records:
+            self._commit(consumer, records)
+        self._tell_lag(consumer)
+
+    def _commit(self, consumer: Consumer, records: list[Message]) -> None:
+        batch = fill(records, self._routes, self._positions)
+        if batch.empty:
+            return
+        began = time.monotonic()
+        # Fresh at every commit: the generation in it is what fences a member that was replaced (KIP-447).
+        committed = self._transactions.write(batch, consumer.consumer_group_metadata())
+        self._status.producers_made = self._transactions.made
+        if committed:
+            self._positions |= batch.next
+            self._status.committed(batch, time.monotonic() - began)
+        else:
+            self._status.batches_rewound += 1
+            self._rewind(consumer, batch.first)
+
+    def _rewind(self, consumer: Consumer, first: Mapping[Partition, int]) -> None:
+        """Go back to the committed offsets, or to `first` where nothing was ever committed."""
+        for place, offset in self._committed(consumer, list(first)).items():
+            target = offset if offset >= 0 else first[place]
+            consumer.seek(TopicPartition(*place, target))
+            self._positions[place] = max(0, target)
+            self._ends.pop(place, None)
+
+    def _committed(self, consumer: Consumer, places: list[Partition]) -> dict[Partition, int]:
+        if not places:
+            return {}
+        with self._watchdog.guard("committed", COMMITTED_SECONDS + 10):
+            answers = consumer.committed([TopicPartition(*place) for place in places], COMMITTED_SECONDS)
+        for answer in answers:
+            if answer.error:
+                raise KafkaException(answer.error)
+        return {(answer.topic, answer.partition): answer.offset for answer in answers}
+
+    def _usable(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        code = error.code()
+        if code == END_OF_PARTITION:
+            topic, partition, offset = origin(message)
+            self._ends[(topic, partition)] = offset
+        elif code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            topic = message.topic() or "?"
+            if topic not in self._status.missing_topics:
+                log.warning("waiting for a topic to be made", topic=topic)
+                self._status.missing_topics.append(topic)
+        elif code == POSITION_GONE:
+            raise DroplessError(
+                f"Records of {message.topic()} [{message.partition()}] are gone that the union has not read "
+                f"({error.str()}): restore the topic, or reset the group's offsets and reconcile."
+            )
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            log.warning("consumer met an error", error=error.name(), detail=error.str())
+        return False
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        committed = self._committed(consumer, [(each.topic, each.partition) for each in partitions])
+        starts = {place: offset if offset >= 0 else OFFSET_BEGINNING for place, offset in committed.items()}
+        consumer.incremental_assign([TopicPartition(*place, start) for place, start in starts.items()])
+        self._positions |= {place: max(0, start) for place, start in starts.items()}
+        found = {topic for topic, _ in starts}
+        self._status.missing_topics = [topic for topic in self._status.missing_topics if topic not in found]
+        log.info("partitions assigned", partitions=[f"{topic}[{number}]" for topic, number in starts])
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for each in partitions:
+            place = (each.topic, each.partition)
+            self._revoked.add(place)
+            self._positions.pop(place, None)
+            self._ends.pop(place, None)
+            self._status.lag.pop(f"{each.topic}[{each.partition}]", None)
+        log.info("partitions revoked", partitions=[f"{each.topic}[{each.partition}]" for each in partitions])
+        consumer.incremental_unassign(partitions)
+
+    def _tell_lag(self, consumer: Consumer) -> None:
+        now = time.monotonic()
+        if now - self._lag_told < LAG_SECONDS:
+            return
+        self._lag_told = now
+        lag = {}
+        for place, position in self._positions.items():
+            watermarks = consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            # Commit markers occupy offsets: the reported end of the partition says how far we really are.
+            reached = max(position, self._ends.get(place, 0))
+            lag[f"{place[0]}[{place[1]}]"] = max(0, watermarks[1] - reached) if watermarks else 0
+        self._status.lag = lag
+
+    def _start_producer(self) -> None:
+        self._transactions.start()
+        self._status.producers_made = self._transactions.made

@@ -1,0 +1,57 @@
+"""Ends the process when a call that ignores its own time-out does not return."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+log = structlog.get_logger()
+
+STUCK = 75
+"""The exit code of a process that gave up on a stuck call (EX_TEMPFAIL: try again)."""
+
+
+class Watchdog:
+    """Watches the worker's thread from its own.
+
+    `send_offsets_to_transaction` can block for ever while the group's coordinator is down
+    (librdkafka#5456), and nothing inside the blocked thread can end it. Leaving is safe at any
+    moment: an unfinished transaction is aborted by the successor.
+    """
+
+    def __init__(self) -> None:
+        self._deadline: float | None = None
+        self._call = ""
+        self._last: float | None = None
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    @contextmanager
+    def guard(self, call: str, seconds: float) -> Iterator[None]:
+        """The calls made within must return in that time; guards do not nest."""
+        self._call = call
+        self._deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._deadline = None
+
+    def leave_within(self, seconds: float) -> None:
+        """The process ends in that time, finished or not."""
+        self._last = time.monotonic() + seconds
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(0.2)
+            now = time.monotonic()
+            deadline = self._deadline
+            if deadline is not None and now > deadline:
+                log.critical("a call did not return; leaving, to be started again", call=self._call)
+                os._exit(STUCK)
+            if self._last is not None and now > self._last:
+                log.warning("leaving without waiting for the brokers")
+                os._exit(0)

@@ -1,0 +1,115 @@
+"""One union process: `python -m dropless.union.worker --table orders --slot 0`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from dropless import durability, logs, names
+from dropless.contract import Contract
+from dropless.declared import contract_digest, declared
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
+from dropless.settings import Settings
+from dropless.statusserver import StatusServer
+from dropless.union.batch import Route
+from dropless.union.loop import CLOCK_SECONDS, Union
+from dropless.union.mapping import compile_mapping
+from dropless.union.status import Status
+from dropless.union.transaction import Transactions
+from dropless.union.watchdog import Watchdog
+
+log = structlog.get_logger()
+
+STOP_SECONDS = 4.5
+"""A stop that takes longer is cut short; the successor ends what was left open."""
+
+
+def routes(contract: Contract) -> dict[str, Route]:
+    """Every raw topic of a contract, and how its records become rows."""
+    return {
+        names.raw_topic(contract.name, source.name): Route(source.name, compile_mapping(contract, source.name))
+        for source in contract.sources
+    }
+
+
+def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, clock_seconds: float) -> None:
+    """Union a table's sources until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    watchdog = Watchdog()
+
+    def on_signal(number: int, _frame: object) -> None:
+        log.info("stopping", signal=signal.Signals(number).name)
+        watchdog.leave_within(STOP_SECONDS)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+    instance = names.union_transactional_id(contract.name, slot)
+    status = Status(
+        table=contract.name,
+        slot=slot,
+        contract_digest=contract_digest(contract),
+        consumer=durability.union_consumer(endpoints, names.union_group(contract.name), instance),
+        producer=durability.transactional_producer(endpoints, instance),
+    )
+    server = StatusServer(status_port, status.snapshot)
+    log.info("started", table=contract.name, slot=slot, status_port=server.port)
+    unified, dead = names.unified_topic(contract.name), names.dead_topic(contract.name)
+    status.state = "waiting for topics"
+    if _wait_for_topics(endpoints, [unified, dead], status, stop):
+        transactions = Transactions(
+            status.producer, unified_topic=unified, dead_topic=dead, stop=stop, watchdog=watchdog
+        )
+        union = Union(routes(contract), transactions, status, stop=stop, watchdog=watchdog, clock_seconds=clock_seconds)
+        union.run()
+    log.info("stopped")
+
+
+def _wait_for_topics(endpoints: Endpoints, wanted: list[str], status: Status, stop: threading.Event) -> bool:
+    """Wait until what is written to exists; False when told to stop first."""
+    admin = AdminClient(durability.admin_client(endpoints, "dropless.union.wait"))
+    told = ""
+    while not stop.is_set():
+        try:
+            existing = admin.list_topics(timeout=3).topics
+            status.missing_topics = [topic for topic in wanted if topic not in existing]
+            if not status.missing_topics:
+                return True
+            reason = f"not made yet: {', '.join(status.missing_topics)}"
+        except KafkaException as raised:
+            reason = f"Kafka does not answer: {raised.args[0].name()}"
+        if reason != told:
+            log.warning("waiting", reason=reason)
+            told = reason
+        stop.wait(0.5)
+    return False
+
+
+def main() -> None:
+    """Run a union process; exit code 1 with one sentence in the log when it cannot go on."""
+    parser = argparse.ArgumentParser(prog="python -m dropless.union.worker", description=__doc__)
+    parser.add_argument("--table", required=True)
+    parser.add_argument("--slot", type=int, default=0)
+    parser.add_argument("--status-port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--clock-ms", type=float, default=1000 * CLOCK_SECONDS, help="how long a batch is gathered")
+    arguments = parser.parse_args()
+    logs.configure(f"union.{arguments.table}.{arguments.slot}")
+    settings = Settings.load()
+    try:
+        contract = declared(settings, arguments.table)
+        run(contract, arguments.slot, Endpoints.local(settings), arguments.status_port, arguments.clock_ms / 1000)
+    except (DroplessError, KafkaException) as error:
+        log.critical(str(error))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
