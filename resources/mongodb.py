@@ -106,7 +106,8 @@ class MongodbSources:
             with client:
                 yield client
         except ConnectionFailure as error:
-            raise Unreachable(f"MongoDB does not answer: {str(error).split(',')[0]}.") from None
+            reason = str(error).split(" (")[0].split(",")[0]
+            raise Unreachable(f"MongoDB does not answer when asked about {place}: {reason}.") from None
         except OperationFailure as error:
             said = error.details.get("errmsg") if error.details else None
             raise DroplessError(f"MongoDB refused to prepare {place} for capture: {said or error}.") from None
