@@ -1,0 +1,136 @@
+"""`dropless status`: how the installation is, in one look."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from dropless.endpoints import Endpoints
+from dropless.settings import Settings
+from resources.overview import Overview, TableState, overview
+
+WATCH_SECONDS = 2.0
+
+
+def status(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it for machines.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")] = False,
+    clients: Annotated[bool, typer.Option(help="Show our Kafka clients' effective configuration, too.")] = False,
+) -> None:
+    """Tell how every system, process and table is; exit code 1 unless all are well.
+
+    Freshness is how far Pinot may be behind the sources at most: while changes come, the age of the
+    newest one that is visible; while none come, the age of the connector's last sign of life.
+
+    Example: dropless status --json
+    """
+    settings = Settings.load()
+    endpoints = Endpoints.local(settings)
+    console = Console()
+    if watch:
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                live.update(_page(overview(settings, endpoints), clients=clients), refresh=True)
+                time.sleep(WATCH_SECONDS)
+    with console.status("Asking all systems"):
+        seen = overview(settings, endpoints)
+    if as_json:
+        typer.echo(json.dumps(as_document(seen, clients=clients)))
+    else:
+        console.print(_page(seen, clients=clients))
+    if not seen.healthy:
+        raise typer.Exit(1)
+
+
+def as_document(seen: Overview, *, clients: bool = False) -> dict[str, Any]:
+    """An overview for machines: sizes in bytes, ages in seconds, lag and dead letters in records."""
+    document: dict[str, Any] = {
+        "healthy": seen.healthy,
+        "problems": list(seen.problems),
+        "systems": {
+            name: {"healthy": each.healthy, "nodes": each.nodes, "detail": each.detail}
+            for name, each in seen.systems.items()
+        },
+        "processes": {
+            each.name: {
+                "system": each.system,
+                "state": each.state,
+                "pid": each.pid,
+                "resident_bytes": each.resident_bytes,
+                "log": each.log_file,
+            }
+            for each in seen.processes
+        },
+        "rows": {
+            name: {"pinot": table.rows, "lake_changes": table.lake_changes} for name, table in seen.tables.items()
+        },
+        "freshness_seconds": {name: _rounded(table.freshness_seconds) for name, table in seen.tables.items()},
+        "newest_visible_seconds": {name: _rounded(table.newest_visible_seconds) for name, table in seen.tables.items()},
+        "lag": {name: dict(table.lag) for name, table in seen.tables.items()},
+        "dead_letters": {
+            name: table.dead_letters.count if table.dead_letters else None for name, table in seen.tables.items()
+        },
+        "resident_bytes": seen.resident_bytes,
+    }
+    return document | ({"clients": dict(seen.clients)} if clients else {})
+
+
+def _page(seen: Overview, *, clients: bool) -> RenderableType:
+    parts: list[RenderableType] = [_systems(seen), _tables(seen)]
+    if clients:
+        parts += [_client(name, config) for name, config in seen.clients.items()]
+    parts += [f"[bold red]![/] {escape(problem)}" for problem in seen.problems]
+    memory = f"{seen.resident_bytes / 2**30:.2f} GiB of memory in {len(seen.processes)} processes"
+    parts.append(f"[bold green]All is well[/], {memory}." if seen.healthy else f"Not all is well; {memory}.")
+    return Group(*parts)
+
+
+def _systems(seen: Overview) -> Table:
+    table = Table("system", "", "nodes", "", title="Systems", title_justify="left")
+    for name, each in seen.systems.items():
+        mark = "[green]up[/]" if each.healthy else "[bold red]down[/]"
+        table.add_row(name, mark, str(each.nodes), escape(each.detail))
+    return table
+
+
+def _tables(seen: Overview) -> Table:
+    table = Table(
+        "table", "rows in Pinot", "changes in the lake", "freshness", "records to read", "dead letters",
+        title="Tables", title_justify="left",
+    )  # fmt: skip
+    for name, each in seen.tables.items():
+        rows = "?" if each.rows is None else "\n".join(f"{source} {count:,}" for source, count in each.rows.items())
+        lag = "\n".join(f"{stage} {'?' if count is None else f'{count:,}'}" for stage, count in each.lag.items())
+        changes = "?" if each.lake_changes is None else f"{each.lake_changes:,}"
+        fresh = "?" if each.freshness_seconds is None else f"{each.freshness_seconds:.1f} s"
+        table.add_row(name, rows or "0", changes, fresh, lag, _dead(each))
+    return table
+
+
+def _dead(table: TableState) -> str:
+    found = table.dead_letters
+    if found is None:
+        return "?"
+    count = f"{found.count:,}" if found.counted else f"more than {found.count:,}"
+    return f"{count}\nnewest: {escape(found.newest_reason)}" if found.newest_reason else count
+
+
+def _client(name: str, config: Mapping[str, Any]) -> Table:
+    table = Table("setting", "value", title=f"Clients of {name}", title_justify="left")
+    for client, settings in config.items():
+        for setting, value in settings.items():
+            table.add_row(f"{client}: {setting}", escape(str(value)))
+    return table
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

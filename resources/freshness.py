@@ -1,0 +1,113 @@
+"""How stale an answer from Pinot may be, table by table: the signs, gathered from Kafka and Pinot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import orjson
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from dropless import durability, names, pinot
+from dropless.contract import Contract
+from dropless.endpoints import Endpoints
+from dropless.freshness import Signs, staleness
+from dropless.lag import Lag
+from dropless.readers import Stage, readers
+from resources.cluster import ClusterView
+from resources.progress import Progress
+
+# A record that waits is there already; only its fetch takes time.
+PEEK_SECONDS = 2.0
+QUERY_SECONDS = 4
+
+
+def freshness(endpoints: Endpoints, contract: Contract) -> float | None:
+    """At most how many seconds Pinot's table is behind the source that is furthest behind; None if unknown.
+
+    Raises:
+        Unreachable: Kafka or Pinot does not answer.
+        DroplessError: Pinot does not have the table.
+    """
+    known = [staleness(time.time(), signs) for signs in _signs(endpoints, contract).values()]
+    ages = [age for age in known if age is not None]
+    return max(ages) if ages and len(ages) == len(known) else None
+
+
+def _signs(endpoints: Endpoints, contract: Contract) -> dict[str, Signs]:
+    # What waits is asked for first: a record that arrives meanwhile can only make the answer fresher.
+    waiting = _waiting(endpoints, contract)
+    # A contract's name is an identifier.
+    query = (
+        f'select "_source", max("_committed_at") from "{contract.name}" '  # noqa: S608
+        f'group by "_source" limit {pinot.UNLIMITED}'
+    )
+    visible = {source: newest / 1000 for source, newest in pinot.select(endpoints, query, QUERY_SECONDS).rows}
+    view = ClusterView(endpoints)
+    return {
+        source.name: Signs(
+            newest_visible=visible.get(source.name),
+            newest_record=_newest(view, names.raw_topic(contract.name, source.name)),
+            newest_heartbeat=_newest(view, names.heartbeat_topic(contract.name, source.name)),
+            oldest_waiting=waiting.get(source.name),
+        )
+        for source in contract.sources
+    }
+
+
+def _newest(view: ClusterView, topic: str) -> float | None:
+    newest: datetime | None = view.newest(view.partitions([topic]))
+    return newest.timestamp() if newest else None
+
+
+def _waiting(endpoints: Endpoints, contract: Contract) -> dict[str, float]:
+    """Per source the commit time of the oldest record that the union or Pinot has yet to read."""
+    progress = Progress(endpoints)
+    behind = [
+        lag
+        for reader in readers(contract)
+        if reader.stage in (Stage.UNION, Stage.PINOT)
+        for lag in progress.lag(reader)
+        if lag.records
+    ]
+    oldest: dict[str, float] = {}
+    for record in _first_records(endpoints, behind):
+        source, committed_at = _origin(record)
+        oldest[source] = min(committed_at, oldest.get(source, committed_at))
+    return oldest
+
+
+def _first_records(endpoints: Endpoints, behind: Sequence[Lag]) -> Iterator[Message]:
+    """The first committed record of each partition at its reader's position; none where only markers are left."""
+    if not behind:
+        return
+    consumer = Consumer(durability.positioned_consumer(endpoints, "dropless.watch", "dropless.freshness"))
+    missing = {(lag.topic, lag.partition) for lag in behind}
+    try:
+        consumer.assign([TopicPartition(lag.topic, lag.partition, lag.position) for lag in behind])
+        deadline = time.monotonic() + PEEK_SECONDS
+        while missing and time.monotonic() < deadline:
+            message = consumer.poll(deadline - time.monotonic())
+            if message is None:
+                break
+            place = (message.topic() or "", message.partition() or 0)
+            if place in missing:
+                missing.remove(place)
+                if message.error() is None and message.value() is not None:
+                    yield message
+    except KafkaException:
+        # A partition without a leader is lag without a date; the systems' health tells of it.
+        return
+    finally:
+        consumer.close()
+
+
+def _origin(record: Message) -> tuple[str, float]:
+    """The source of a raw or unified record, and its commit time there in seconds since 1970."""
+    row = orjson.loads(record.value() or b"{}")
+    if "_committed_at_us" in row:
+        return row["_source"], row["_committed_at_us"] / 1_000_000
+    origin = row.get("source", {})
+    committed_at = origin.get("ts_ms", record.timestamp()[1]) / 1000
+    return (record.topic() or "").rsplit(".", 1)[-1], committed_at
