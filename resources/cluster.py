@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from functools import cached_property
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, OffsetSpec, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    ClusterMetadata,
+    ConfigResource,
+    ListOffsetsResultInfo,
+    OffsetSpec,
+    ResourceType,
+)
 
 from dropless import durability
 from dropless.endpoints import Endpoints
@@ -69,6 +77,12 @@ class ClusterView:
         """Each partition's next offset, open transactions included."""
         return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
+    def newest(self, partitions: Iterable[Position]) -> datetime | None:
+        """The time of the newest record, found by the index; None when there is none."""
+        spec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
+        times = [each.timestamp for each in self._answers(partitions, spec).values() if each.timestamp >= 0]
+        return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
+
     def committed(self, group: str) -> dict[Position, int]:
         """What a group committed, pending transactions left out: asking for those can hang on a dead process."""
         request = [ConsumerGroupTopicPartitions(group)]
@@ -99,11 +113,14 @@ class ClusterView:
         }
 
     def _offsets(self, partitions: Iterable[Position], spec: OffsetSpec) -> dict[Position, int]:
+        return {position: answer.offset for position, answer in self._answers(partitions, spec).items()}
+
+    def _answers(self, partitions: Iterable[Position], spec: OffsetSpec) -> dict[Position, ListOffsetsResultInfo]:
         asked = {TopicPartition(*each): spec for each in partitions}
         if not asked:
             return {}
         futures = self._admin.list_offsets(asked, request_timeout=REQUEST_SECONDS)
         return {
-            (each.topic, each.partition): result(future, f"tell an offset of topic {each.topic!r}").offset
+            (each.topic, each.partition): result(future, f"tell an offset of topic {each.topic!r}")
             for each, future in futures.items()
         }

@@ -1,0 +1,25 @@
+"""The code location: the platform, every declared table, the sensors that watch them, and the jobs."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from dropless.contract import load_contracts
+from pipeline_assets import jobs, platform, sensors
+from pipeline_assets.folder import definitions_in
+from pipeline_assets.installation import Installation
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """Everything, for the contracts of this installation (`DROPLESS_CONTRACTS`)."""
+    installation = Installation()
+    contracts = load_contracts(installation.settings.contracts)
+    return dg.Definitions.merge(
+        platform.definitions(),
+        definitions_in(installation.settings.contracts),
+        sensors.definitions(contracts),
+        jobs.definitions(),
+        # Steps are short and wait for servers: a process for each would cost more than it does.
+        dg.Definitions(resources={"installation": installation}, executor=dg.in_process_executor),
+    )

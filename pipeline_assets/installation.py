@@ -1,0 +1,36 @@
+"""Which installation the assets, checks and sensors work on."""
+
+from __future__ import annotations
+
+import dagster as dg
+from resources.platform import LocalPlatform
+
+from dropless.endpoints import Endpoints
+from dropless.plan import Resource
+from dropless.settings import Settings
+from resources.adapter import Adapter
+from resources.provisioning import adapters
+
+
+class Installation(dg.ConfigurableResource):
+    """The settings and addresses of this installation, read when they are asked for and never at import."""
+
+    @property
+    def settings(self) -> Settings:
+        """Folders, first port and topology, from the environment."""
+        return Settings.load()
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where every system answers."""
+        return Endpoints.local(self.settings)
+
+    @property
+    def processes(self) -> list[Resource]:
+        """Every process that must run, ours and the servers'."""
+        return LocalPlatform(self.settings).desired()
+
+    @property
+    def adapters(self) -> dict[str, Adapter]:
+        """What observes and makes each kind of thing; nothing connects before it is used."""
+        return adapters(self.endpoints) | {"process": LocalPlatform(self.settings)}

@@ -1,0 +1,155 @@
+"""The way of a unified table's rows, as assets that nobody materialises: data that flows by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+
+from dropless import names
+from dropless.contract import Contract, Source
+from pipeline_assets import keys
+from pipeline_assets.presentation import column_schema
+
+# Dagster's own limit for a freshness policy's window.
+SHORTEST_WINDOW = 60
+
+
+def lineage(contract: Contract) -> list[dg.AssetSpec]:
+    """Source tables, raw topics, unified and dead-letter topic, Pinot table, lake tables."""
+    specs = [*_sources(contract), *_raw_topics(contract), *_union(contract), _pinot(contract), *_lake(contract)]
+    owners = [contract.owner] if contract.owner else []
+    return [
+        spec.replace_attributes(
+            group_name=contract.name, owners=owners, tags={**spec.tags, "dropless/table": contract.name}
+        )
+        for spec in specs
+    ]
+
+
+def _sources(contract: Contract) -> Iterator[dg.AssetSpec]:
+    for source in contract.sources:
+        read = ", ".join(f"`{column}`" for column in sorted(_columns_read(source)))
+        yield dg.AssetSpec(
+            keys.source(contract.name, source.name),
+            description=f"The {_origin(source)}, one of the sources of `{contract.name}`.\n\n"
+            f"Read: {read}. Primary key: {', '.join(f'`{column}`' for column in source.key)}.",
+            kinds={"postgresql" if source.postgresql else "mongodb"},
+            metadata={"dagster/table_name": _table_name(source)},
+        )
+
+
+def _raw_topics(contract: Contract) -> Iterator[dg.AssetSpec]:
+    for source in contract.sources:
+        topic = names.raw_topic(contract.name, source.name)
+        yield dg.AssetSpec(
+            keys.topic(topic),
+            deps=[
+                keys.source(contract.name, source.name),
+                keys.provisioned("connector", names.connector(contract.name, source.name)),
+            ],
+            description=f"Every change of the {_origin(source)}, as Debezium saw it: the whole envelope, unchanged, "
+            "keyed by the source's primary key. It can be replayed; everything downstream can be made again from it.",
+            kinds={"kafka", "json"},
+        )
+
+
+def _union(contract: Contract) -> Iterator[dg.AssetSpec]:
+    raw = [keys.topic(names.raw_topic(contract.name, source.name)) for source in contract.sources]
+    deps = [*raw, keys.union_worker(contract.name)]
+    yield dg.AssetSpec(
+        keys.topic(names.unified_topic(contract.name)),
+        deps=deps,
+        description=f"{contract.description}\n\nThe union of {len(raw)} source(s): one flat JSON row per change, "
+        "keyed `<source>:<primary key>`, written exactly once. A delete is a row with `_deleted: true`.",
+        kinds={"kafka", "json"},
+        metadata={
+            "dagster/column_schema": column_schema(contract.columns),
+            "dagster/column_lineage": _made_of(contract),
+        },
+    )
+    yield dg.AssetSpec(
+        keys.topic(names.dead_topic(contract.name)),
+        deps=deps,
+        description="The records that the contract could not map, as the very bytes that came, with the reason and "
+        "the origin (topic, partition, offset) in their headers. Nothing is dropped; a record here waits for a person.",
+        kinds={"kafka"},
+    )
+
+
+def _pinot(contract: Contract) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        keys.pinot_table(contract.name),
+        deps=[keys.topic(names.unified_topic(contract.name)), keys.provisioned("pinot_table", contract.name)],
+        description=f"{contract.description}\n\nThe newest state of every row, for SQL, seconds behind the sources. "
+        'Deleted rows stay with `"_deleted" = true`: filter them out.',
+        kinds={"pinot", "table"},
+        freshness_policy=_freshness(contract),
+        metadata={
+            "dagster/table_name": contract.name,
+            "dagster/column_schema": column_schema(contract.columns),
+            "dagster/column_lineage": _same_columns(contract, keys.topic(names.unified_topic(contract.name))),
+        },
+    )
+
+
+def _lake(contract: Contract) -> Iterator[dg.AssetSpec]:
+    changes = names.changes_table(contract.name)
+    yield dg.AssetSpec(
+        keys.lake_changes(contract.name),
+        deps=[keys.topic(names.unified_topic(contract.name)), keys.lake_writer(contract.name)],
+        description=f"Every change of `{contract.name}`, append-only, as a Delta table with exact decimals and "
+        "microseconds. Data and Kafka offsets are one commit, so a change is in it exactly once.",
+        kinds={"deltalake", "s3"},
+        freshness_policy=_freshness(contract),
+        metadata={
+            "dagster/table_name": changes,
+            "dagster/uri": f"s3://{names.LAKE_BUCKET}/{changes}",
+            "dagster/column_schema": column_schema(contract.columns),
+            "dagster/column_lineage": _same_columns(contract, keys.topic(names.unified_topic(contract.name))),
+        },
+    )
+
+
+def _freshness(contract: Contract) -> dg.FreshnessPolicy:
+    fail = max(contract.freshness.fail, SHORTEST_WINDOW)
+    warn = max(contract.freshness.warn, SHORTEST_WINDOW)
+    return dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(seconds=fail), warn_window=timedelta(seconds=warn) if warn < fail else None
+    )
+
+
+def _made_of(contract: Contract) -> dg.TableColumnLineage:
+    return dg.TableColumnLineage(
+        {
+            column.name: [
+                dg.TableColumnDep(keys.source(contract.name, source.name), path)
+                for source in contract.sources
+                if column.name in source.columns and (path := source.columns[column.name].from_)
+            ]
+            for column in contract.columns
+        }
+    )
+
+
+def _same_columns(contract: Contract, upstream: dg.AssetKey) -> dg.TableColumnLineage:
+    return dg.TableColumnLineage({each.name: [dg.TableColumnDep(upstream, each.name)] for each in contract.columns})
+
+
+def _origin(source: Source) -> str:
+    if source.postgresql:
+        return f"PostgreSQL table `{_table_name(source)}`"
+    return f"MongoDB collection `{_table_name(source)}`"
+
+
+def _table_name(source: Source) -> str:
+    if source.postgresql:
+        return f"{source.postgresql.database}.{source.postgresql.table}"
+    if source.mongodb:
+        return f"{source.mongodb.database}.{source.mongodb.collection}"
+    raise ValueError(f"Source {source.name!r} has no origin.")
+
+
+def _columns_read(source: Source) -> set[str]:
+    return {expression.from_ for expression in source.columns.values() if expression.from_}

@@ -1,0 +1,74 @@
+"""Plans, findings and columns as the UI shows them best."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+import dagster as dg
+
+from dropless.contract import Column
+from dropless.invariants import Finding
+from dropless.plan import Change, Json, Plan
+
+# Beyond this a cell of the UI's table is unreadable; the JSON beside it has everything.
+CELL = 80
+
+
+def plan_metadata(plan: Plan) -> dict[str, dg.MetadataValue]:
+    """A plan as a table for people and as JSON for machines."""
+    metadata: dict[str, dg.MetadataValue] = {"changes": dg.MetadataValue.int(len(plan.changes))}
+    if not plan.empty:
+        metadata["plan"] = dg.MetadataValue.md(plan_table(plan.changes))
+        metadata["plan_json"] = dg.MetadataValue.json(plan.as_json())
+    return metadata
+
+
+def plan_table(changes: Iterable[Change]) -> str:
+    """The changes property by property, as a Markdown table."""
+    rows = [
+        (change.action.value, change.desired.name, each.path, _cell(each.before), _cell(each.after))
+        for change in changes
+        for each in change.properties
+    ]
+    return table(("action", "name", "property", "before", "after"), rows)
+
+
+def findings_table(findings: Sequence[Finding]) -> str:
+    """Where an invariant does not hold, as a Markdown table."""
+    rows = [(each.where, each.expected, each.found, each.why) for each in findings]
+    return table(("where", "expected", "found", "why it matters"), rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def column_schema(columns: Sequence[Column], types: Mapping[str, str] | None = None) -> dg.TableSchema:
+    """A contract's columns; `types` holds the names of types that a system spells otherwise."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                each.name,
+                type=(types or {}).get(each.name, str(each.type)),
+                description=each.description or None,
+                constraints=dg.TableColumnConstraints(nullable=each.nullable, other=_allowed(each)),
+                tags={"pii": ""} if each.pii else {},
+            )
+            for each in columns
+        ]
+    )
+
+
+def _allowed(column: Column) -> list[str]:
+    return [f"one of {', '.join(column.allowed)}"] if column.allowed else []
+
+
+def _cell(value: Json) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, default=dict)
+    return text if len(text) <= CELL else f"{text[: CELL - 1]}…"

@@ -1,0 +1,47 @@
+"""How far every reader of a topic is, asked of Kafka and of Pinot."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from dropless.endpoints import Endpoints
+from dropless.lag import Lag, Position, lags
+from dropless.readers import Reader
+from resources.cluster import ClusterView
+from resources.rest import Rest
+
+REQUEST_SECONDS = 4
+
+
+class Progress:
+    """Readers' positions; asks only, and gives up after seconds."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._kafka = ClusterView(endpoints)
+        self._pinot = Rest("Pinot's controller", [endpoints.pinot_controller], REQUEST_SECONDS)
+
+    def lag(self, reader: Reader) -> list[Lag]:
+        """Each partition's lag; empty while none of the topics exists.
+
+        Raises:
+            Unreachable: Kafka or Pinot does not answer.
+            DroplessError: Pinot does not have the table.
+        """
+        # Positions first: an end asked for later can only make the lag look longer, never negative.
+        read = self._kafka.committed(reader.group) if reader.group else self._consumed(reader)
+        partitions = self._kafka.partitions(reader.topics)
+        return lags(self._kafka.ends(partitions), self._kafka.starts(partitions), read)
+
+    def _consumed(self, reader: Reader) -> dict[Position, int]:
+        answer = self._pinot.call(
+            f"tell how far table {reader.table!r} is", "GET", f"/tables/{quote(reader.table)}/consumingSegmentsInfo"
+        ).json()
+        [topic] = reader.topics
+        read: dict[Position, int] = {}
+        for servers in answer.get("_segmentToConsumingInfoMap", {}).values():
+            for server in servers:
+                for number, offset in (server.get("partitionToOffsetMap") or {}).items():
+                    # Replicas consume on their own: the slowest one counts.
+                    position = (topic, int(number))
+                    read[position] = min(read.get(position, int(offset)), int(offset))
+        return read
