@@ -144,10 +144,18 @@ class LakeTable:
         body = _CURRENT.replace("from changes", f"from {_quoted(changes)} as changes")
         connection.execute(f"create or replace temp view {_quoted(self.name)} as {body}")
 
+    def rows_if_known(self) -> int | None:
+        """The number of rows where it stands in the files' metadata, and needs no reading of rows."""
+        return None if self._entry.current_state else int(self._dataset().count_rows())
+
+    def files(self) -> dict[str, int]:
+        """The data files of this version, and their bytes."""
+        actions = pa.table(self._delta.get_add_actions())
+        return dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
+
     def __len__(self) -> int:
-        if self._entry.current_state:
-            return len(self.to_arrow(["_key"]))
-        return int(self._dataset().count_rows())
+        known = self.rows_if_known()
+        return len(self.to_arrow(["_key"])) if known is None else known
 
     def __repr__(self) -> str:
         return f"LakeTable({self.name!r}, version={self.version}, columns={self.columns})"

@@ -21,6 +21,11 @@ class Result:
     def __init__(self, relation: DuckDBPyRelation) -> None:
         self._relation = relation
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns with their types."""
+        return self._relation.limit(0).to_arrow_table().schema
+
     def duckdb(self) -> DuckDBPyRelation:
         """The query as a DuckDB relation, to be refined further."""
         return self._relation

@@ -1,0 +1,128 @@
+"""`dropless lake`: see the lake's tables and take them away as files."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dropless.lake.reading import LakeTable
+
+lake = typer.Typer(no_args_is_help=True, help="The lake's tables: list them, pull them into files.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON, for programs.")]
+
+
+@lake.command()
+def ls(*, as_json: AsJson = False) -> None:
+    """List the tables with their rows, bytes and newest commit.
+
+    Example: [bold]dropless lake ls[/]
+    """
+    from dropless.lake.client import Lake  # noqa: PLC0415 - the lake's libraries take a second to import
+
+    connected = Lake.connect()
+    told = [_told(connected.table(name)) for name in connected.tables()]
+    if as_json:
+        _write_json(told)
+        return
+    table = Table(header_style="bold")
+    for heading in ("table", "columns", "rows", "files", "bytes", "version", "newest commit"):
+        table.add_column(heading, justify="left" if heading == "table" else "right", no_wrap=True)
+    for each in told:
+        table.add_row(
+            each["table"],
+            *(f"{each[name]:,}" for name in ("columns", "rows", "files", "bytes", "version")),
+            _age(each["newest_commit"]),
+        )
+    console = Console()
+    console.print(table if told else "The lake has no tables yet.")
+
+
+@lake.command()
+def pull(
+    table: Annotated[str, typer.Argument(help="A table, such as orders or orders_changes.", show_default=False)],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .parquet, .csv or .arrow file.", show_default=False)],
+    columns: Annotated[str | None, typer.Option(help="Only these columns, separated by commas.")] = None,
+    where: Annotated[str | None, typer.Option(help="Only rows that fulfil this SQL condition.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="A moment (ISO 8601, UTC) or a version's number.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a table, or a part of it, into a file.
+
+    Example: [bold]dropless lake pull orders -o orders.parquet --where "placed_at >= '2026-01-01'"[/]
+    """
+    from dropless.lake.client import Lake  # noqa: PLC0415 - the same
+    from dropless.lake.files import write  # noqa: PLC0415
+
+    began = time.perf_counter()
+    source = Lake.connect().table(table)
+    if as_of is not None:
+        source = source.as_of(int(as_of) if as_of.isdigit() else as_of)
+    chosen = [name.strip() for name in columns.split(",")] if columns else None
+    result = source.select(chosen, where)
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} rows"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=as_json,
+    )
+    with progress:
+        # A filter's or a current state's rows are known only when they are all there.
+        total = None if where else source.rows_if_known()
+        task = progress.add_task(f"pulling {table}", total=total)
+        rows = write(result, out, lambda count: progress.advance(task, count))
+        progress.update(task, total=rows, completed=rows)
+    seconds = time.perf_counter() - began
+    told = {
+        "table": table,
+        "version": source.version,
+        "rows": rows,
+        "file": str(out),
+        "bytes": out.stat().st_size,
+        "seconds": round(seconds, 3),
+    }
+    if as_json:
+        _write_json(told)
+    else:
+        Console(soft_wrap=True, highlight=False).print(
+            f"{rows:,} rows of {table} (version {source.version}) in {out}: {told['bytes']:,} bytes, {seconds:.1f} s"
+        )
+
+
+def _told(table: LakeTable) -> dict[str, Any]:
+    files = table.files()
+    return {
+        "table": table.name,
+        "columns": len(table.columns),
+        "rows": len(table),
+        "files": len(files),
+        "bytes": sum(files.values()),
+        "version": table.version,
+        "newest_commit": table.history(1)[0]["timestamp"],
+    }
+
+
+def _age(moment: datetime) -> str:
+    seconds = max(0.0, (datetime.now(UTC) - moment).total_seconds())
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit} ago"
+    return f"{seconds:,.0f} s ago"
+
+
+def _write_json(told: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_INDENT_2))
