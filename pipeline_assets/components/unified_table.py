@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict
 
 from dropless.contract import Contract, parse_contract
 from dropless.contract.loading import FILE
@@ -24,9 +23,9 @@ class Attributes(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def model_json_schema(cls, *arguments: Any, **options: Any) -> dict[str, Any]:
         """The contract's own schema."""
-        return Contract.model_json_schema()
+        return Contract.model_json_schema(*arguments, **options)
 
 
 class UnifiedTable(dg.Component):
