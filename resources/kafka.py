@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from functools import cached_property
@@ -29,7 +30,7 @@ from resources.waiting import until
 
 T = TypeVar("T")
 
-REQUEST_SECONDS = 15
+REQUEST_SECONDS = 10
 _AWAY = {
     KafkaError._TRANSPORT,  # noqa: SLF001 - librdkafka's own error codes are spelled with an underscore
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
@@ -50,7 +51,8 @@ class Topics:
 
     @cached_property
     def _admin(self) -> AdminClient:
-        return AdminClient(durability.admin_client(self._endpoints))
+        # Without a logger librdkafka writes every refused connection to stderr; the answers say it once.
+        return AdminClient(durability.admin_client(self._endpoints), logger=logging.getLogger(__name__))
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
         """Partitions, the smallest replica count of any partition, and the overrides that desired names."""

@@ -94,16 +94,20 @@ class MongodbSources:
         path = self._endpoints.secrets / name
         return name if path.is_file() and path.read_text() == _uri_password(source) else None
 
+    def _client(self, source: Resource) -> MongoClient[Document]:
+        if not source.hints.get("uri_env"):
+            return databases.mongodb(self._endpoints, "admin")
+        try:
+            return MongoClient(_uri(source), serverSelectionTimeoutMS=5000, appname="dropless")
+        except (PyMongoError, ValueError):
+            # The driver's own words may repeat a part of the URI.
+            raise DroplessError(f"{source.hints['uri_env']} does not hold a usable MongoDB URI.") from None
+
     @contextmanager
     def _connected(self, source: Resource) -> Iterator[MongoClient[Document]]:
-        client: MongoClient[Document]
-        if source.hints.get("uri_env"):
-            client = MongoClient(_uri(source), serverSelectionTimeoutMS=5000, appname="dropless")
-        else:
-            client = databases.mongodb(self._endpoints, "admin")
         place = f"{source.properties['database']}.{source.properties['collection']}"
         try:
-            with client:
+            with self._client(source) as client:
                 yield client
         except ConnectionFailure as error:
             reason = str(error).split(" (")[0].split(",")[0]

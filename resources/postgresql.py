@@ -100,7 +100,11 @@ class PostgresqlSources:
         return name if path.is_file() and path.read_text() == self._uri_password(source) else None
 
     def _uri_password(self, source: Resource) -> str:
-        password = conninfo_to_dict(_uri(source)).get("password")
+        try:
+            password = conninfo_to_dict(_uri(source)).get("password")
+        except psycopg.ProgrammingError:
+            # libpq's own words would repeat the URI with its password.
+            raise DroplessError(f"{source.hints['uri_env']} does not hold a PostgreSQL URI.") from None
         if not password:
             raise DroplessError(f"The URI in {source.hints['uri_env']} has no password, which Connect needs.")
         return str(password)
@@ -119,7 +123,9 @@ class PostgresqlSources:
                 raise DroplessError(
                     f"There is no PostgreSQL database {database!r}: create it, or correct `database` in the contract."
                 ) from None
-            raise Unreachable(f"PostgreSQL does not let us in: {_first_line(error)}.") from None
+            raise Unreachable(f"PostgreSQL database {database!r} does not let us in: {_first_line(error)}.") from None
+        except psycopg.ProgrammingError:
+            raise DroplessError(f"{source.hints['uri_env']} does not hold a PostgreSQL URI.") from None
         with connection:
             # Never queue behind a long transaction of the application: its other statements would queue behind us.
             connection.execute("set lock_timeout = '5s'")
