@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,6 +23,9 @@ from dropless.example.shop import Due, Shop
 _LATE_SECONDS: Final = 0.05
 _BATCH: Final = 200
 _ADOPTED: Final = 500
+
+Committed = Callable[[str, Sequence[Due], datetime], None]
+"""Told of a source, of changes committed there, and of the moment at which their commit had returned."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,15 @@ class Summary:
 class Traffic:
     """One run of traffic, a thread for each source."""
 
-    def __init__(self, endpoints: Endpoints, load: Load) -> None:
-        """Connect to the sources.
+    def __init__(self, endpoints: Endpoints, load: Load, committed: Committed = lambda *_: None) -> None:
+        """Connect to the sources; `committed` is called after each commit, in its source's thread.
 
         Raises:
             DroplessError: a source is unknown or does not answer, or the load makes no sense.
         """
         _check(load)
         self._load = load
+        self._committed = committed
         self._stop = threading.Event()
         self._failures: list[tuple[str, Exception]] = []
         self._shops: dict[str, Shop] = {}
@@ -131,6 +135,7 @@ class Traffic:
         schedule = self._scheduled(each, source, start) if self._load.rate else self._unscheduled(each)
         for changes in schedule:
             shop.commit(changes)
+            self._committed(source, changes, datetime.now(UTC))
             self.summary.counts[source].update(due.change.kind.value for due in changes)
 
     def _scheduled(self, cycles: Iterator[list[Change]], source: str, start: datetime) -> Iterator[list[Due]]:

@@ -1,19 +1,20 @@
 """What the unified table must hold, read from the example's sources and converted by hand.
 
 Nothing here knows the contract or the union's mapping: two ways to the same rows, so that an error
-in either shows.
+in either shows. Orders that the union must refuse are left out.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from bson import Decimal128, Int64
+from bson import Decimal128
 from psycopg.rows import dict_row
 
 from dropless import databases
@@ -31,6 +32,16 @@ _WEBSHOP_STATES: Final = {
     "received": "delivered",
     "canceled": "cancelled",
 }
+# What PostgreSQL can hold and nothing else can: not a number, and no moment of our calendar.
+_STORE_ORDERS: Final = """
+select * from public.orders
+where state in ('N', 'P', 'S', 'D', 'X') and created between '0001-01-01' and '9999-12-31'
+"""
+_WEBSHOP_ORDERS: Final = """
+select * from shop.orders
+where status in ('new', 'paid', 'sent', 'received', 'canceled') and total <> 'NaN'
+and placed_at between '0001-01-01' and '9999-12-31'
+"""
 
 
 def read(endpoints: Endpoints, sources: tuple[str, ...] = SOURCES) -> dict[str, Row]:
@@ -52,7 +63,7 @@ def canonical_json(value: Any) -> str | None:
 
 def _store(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
     with databases.postgresql(endpoints, "store") as connection, connection.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute("select * from public.orders"):
+        for row in cursor.execute(_STORE_ORDERS):
             yield (
                 f"store:{row['id']}",
                 {
@@ -75,7 +86,7 @@ def _store(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
 
 def _webshop(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
     with databases.postgresql(endpoints, "webshop") as connection, connection.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute("select * from shop.orders"):
+        for row in cursor.execute(_WEBSHOP_ORDERS):
             code = row["shop_code"].replace("\\", "\\\\").replace(",", "\\,")
             yield (
                 f"webshop:{code},{row['order_no']}",
@@ -100,16 +111,16 @@ def _webshop(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
 def _marketplace(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
     with databases.mongodb(endpoints) as client:
         for document in client["marketplace"]["orders"].find({}):
+            if _refused(document):
+                continue
             total, lines, promised = document["total"], document["lines"], document.get("promisedOn")
-            value, points = total["value"], document.get("points")
-            if not isinstance(value, Decimal128) or not isinstance(points, Int64 | None):
-                raise TypeError(document)
+            points = document.get("points")
             yield (
                 f"marketplace:{document['_id']}",
                 {
                     "order_id": str(document["_id"]),
                     "customer_id": document["buyer"].get("id"),
-                    "amount": value.to_decimal(),
+                    "amount": total["value"].to_decimal(),
                     "currency": total["currency"],
                     "status": document["status"],
                     "item_count": lines.get("count"),
@@ -122,6 +133,17 @@ def _marketplace(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
                     "updated_at": document["updatedAt"],
                 },
             )
+
+
+def _refused(document: databases.Document) -> bool:
+    value, weight = document["total"]["value"], document["lines"].get("weightKg")
+    return (
+        document["status"] not in _WEBSHOP_STATES.values()
+        or not isinstance(value, Decimal128)
+        or not value.to_decimal().is_finite()
+        or not isinstance(document.get("createdAt"), datetime)
+        or (weight is not None and not math.isfinite(weight))
+    )
 
 
 def _from_berlin(local: datetime) -> datetime:
