@@ -1,0 +1,117 @@
+"""One unified column from a source's row, compiled from its expression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dropless.contract import Column, Expression, Source
+from dropless.contract.identifiers import join
+from dropless.contract.literals import on_the_wire
+from dropless.union import canonical_json
+from dropless.union.conversions import conversion
+from dropless.union.extended_json import unwrapped
+from dropless.union.outcome import Unmappable
+
+ColumnMapper = Callable[[Mapping[str, Any]], Any]
+"""A source's row to the column's value; raises `Rejected`."""
+
+LONGEST_SHOWN: Final = 40
+_MISSING: Final = object()
+
+
+class Rejected(Exception):
+    """A column cannot be filled; the message is the dead letter's reason."""
+
+
+def column_mapper(column: Column, source: Source) -> ColumnMapper:
+    """The function that fills a column from a row of a source."""
+    expression = source.columns.get(column.name)
+    if expression is None:
+        return lambda _: None
+    if expression.constant is not None:
+        constant = on_the_wire(expression.constant, column.type)
+        return lambda _: constant
+    mongodb = source.mongodb is not None
+    read = _reader(expression.path, mongodb=mongodb)
+    convert = conversion(column.type, expression, mongodb=mongodb)
+    if column.allowed is not None and expression.values is None:
+        convert = _among(column.allowed, convert)
+    absent = _absent(column, expression, mongodb=mongodb)
+
+    def fill(row: Mapping[str, Any]) -> Any:
+        value: Any = None
+        try:
+            value = read(row)
+            return absent(value) if value is None or value is _MISSING else convert(value)
+        except Unmappable as reason:
+            raise Rejected(_sentence(column, value, reason.why)) from None
+
+    return fill
+
+
+def _reader(path: tuple[str, ...], *, mongodb: bool) -> Callable[[Mapping[str, Any]], Any]:
+    first, rest = path[0], path[1:]
+    if not rest:
+        return lambda row: row.get(first, _MISSING)
+
+    def read(row: Mapping[str, Any]) -> Any:
+        value = row.get(first, _MISSING)
+        if isinstance(value, str) and not mongodb:
+            value = canonical_json.loads(value)
+        elif value is _MISSING and not mongodb:
+            return value
+        for depth, name in enumerate(rest, start=1):
+            if value is None or value is _MISSING:
+                return None
+            if not isinstance(value, dict) or (mongodb and unwrapped(value) is not value):
+                raise Unmappable(f"has no fields, since `{join(path[:depth])}` is not an object")
+            value = value.get(name, _MISSING)
+        return value if value is not _MISSING else None
+
+    return read
+
+
+def _absent(column: Column, expression: Expression, *, mongodb: bool) -> Callable[[Any], Any]:
+    default = None if expression.default is None else on_the_wire(expression.default, column.type)
+    field = join(expression.path)
+
+    def fill(value: Any) -> Any:
+        if default is not None:
+            return default
+        if value is _MISSING and not mongodb:
+            # Every PostgreSQL row has all columns: null would hide that one was dropped or renamed.
+            raise Unmappable(f"needs `{field}`, which the source's row does not have; was it dropped or renamed?")
+        if not column.nullable:
+            raise Unmappable(f"needs `{field}`, which is null or missing")
+        return None
+
+    return fill
+
+
+def _among(allowed: tuple[str, ...], convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    values, known = frozenset(allowed), ", ".join(allowed)
+
+    def check(value: Any) -> Any:
+        converted = convert(value)
+        if converted in values:
+            return converted
+        raise Unmappable(f"is not one of the allowed {known}")
+
+    return check
+
+
+def _sentence(column: Column, value: Any, why: str) -> str:
+    if value is None or value is _MISSING:
+        return f"Column {column.name!r} {why}."
+    return f"Column {column.name!r} cannot take {_shown(column, value)}: it {why}."
+
+
+def _shown(column: Column, value: Any) -> str:
+    if column.pii:
+        return "its value (personal, not shown)"
+    try:
+        text = canonical_json.dumps(value)
+    except Unmappable:
+        return "its value"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

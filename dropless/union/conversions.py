@@ -1,0 +1,191 @@
+"""A source's value, never null, to the unified one of a column's type: exact, or `Unmappable` is raised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from dropless.contract import ColumnType, Expression, Kind
+from dropless.contract.literals import INT_RANGE, LONG_RANGE, on_the_wire
+from dropless.union import canonical_json, exact, moments
+from dropless.union.extended_json import Moment, plain, unwrapped
+from dropless.union.outcome import Unmappable
+
+Conversion = Callable[[Any], Any]
+
+UNAVAILABLE: Final = "__debezium_unavailable_value"
+"""Stands for an unchanged large value that PostgreSQL did not send."""
+
+
+def conversion(type_: ColumnType, expression: Expression, *, mongodb: bool) -> Conversion:
+    """The conversion that a column's type and its expression's operation ask for.
+
+    MongoDB's values are extended JSON; PostgreSQL's are as Debezium writes them, where a timestamp
+    is microseconds, a date days, and a document its text.
+    """
+    if expression.values is not None:
+        convert = _lookup({text: on_the_wire(value, type_) for text, value in expression.values.items()})
+    elif type_.kind is Kind.JSON:
+        return _document if mongodb else _json_column if len(expression.path) == 1 else canonical_json.dumps
+    else:
+        convert = _by_kind(type_, expression, mongodb=mongodb)
+    return _unwrapping(convert) if mongodb else convert
+
+
+def _by_kind(type_: ColumnType, expression: Expression, *, mongodb: bool) -> Conversion:
+    divisor = expression.divide or 1
+    match type_.kind:
+        case Kind.STRING:
+            return text
+        case Kind.INT:
+            return _integer(*INT_RANGE, divisor, "32-bit")
+        case Kind.LONG:
+            return _integer(*LONG_RANGE, divisor, "64-bit")
+        case Kind.DOUBLE:
+            return _double(divisor)
+        case Kind.DECIMAL:
+            return _decimal(type_, divisor)
+        case Kind.BOOLEAN:
+            return _boolean
+        case Kind.DATE:
+            return _date_of_mongodb if mongodb else _date_of_postgresql
+        case _:
+            zone = ZoneInfo(expression.timezone) if expression.timezone else None
+            return _timestamp(zone, numbers=not mongodb)
+
+
+def text(value: Any) -> str:
+    """Text as it is; numbers, booleans and moments as text.
+
+    Raises:
+        Unmappable: it is a list or an object, was not sent, or holds a NUL, at which Pinot would cut it.
+    """
+    if isinstance(value, str):
+        if "\0" in value:
+            raise Unmappable("holds a NUL character")
+        if value == UNAVAILABLE:
+            raise Unmappable("was not sent, being large and unchanged; the table needs REPLICA IDENTITY FULL")
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Moment):
+        return moments.iso(value)
+    if isinstance(value, int | float):
+        return str(value)
+    raise Unmappable(f"is {_noun(value)}, not a text")
+
+
+def _unwrapping(convert: Conversion) -> Conversion:
+    def unwrap_and_convert(value: Any) -> Any:
+        return convert(unwrapped(value) if isinstance(value, dict) else value)
+
+    return unwrap_and_convert
+
+
+def _lookup(values: dict[str, Any]) -> Conversion:
+    known = ", ".join(values)
+
+    def convert(value: Any) -> Any:
+        try:
+            return values[value if type(value) is str else text(value)]
+        except KeyError:
+            raise Unmappable(f"is none of {known}") from None
+
+    return convert
+
+
+def _integer(low: int, high: int, divisor: int, size: str) -> Conversion:
+    def convert(value: Any) -> int:
+        number = value if type(value) is int and divisor == 1 else exact.scaled(value, 0, divisor)
+        if low <= number <= high:
+            return number
+        raise Unmappable(f"does not fit into a {size} integer")
+
+    return convert
+
+
+def _double(divisor: int) -> Conversion:
+    def convert(value: Any) -> float:
+        return value if type(value) is float and divisor == 1 else exact.double(value, divisor)
+
+    return convert
+
+
+def _decimal(type_: ColumnType, divisor: int) -> Conversion:
+    scale, limit, unit = type_.scale, 10**type_.precision, 10**type_.scale
+    # Text that already is the canonical writing, as PostgreSQL's numeric(p,s) is.
+    whole = rf"[1-9]\d{{0,{type_.precision - scale - 1}}}" if type_.precision > scale else "(?!)"
+    finished = re.compile(rf"(?:0|-?{whole})" + (rf"\.\d{{{scale}}}" if scale else ""), re.ASCII)
+
+    def convert(value: Any) -> str:
+        if type(value) is str and divisor == 1 and finished.fullmatch(value):
+            return value
+        number = exact.scaled(value, scale, divisor)
+        if not -limit < number < limit:
+            raise Unmappable(f"has more digits than {type_} holds")
+        sign = "-" if number < 0 else ""
+        if not scale:
+            return f"{number}"
+        before, after = divmod(abs(number), unit)
+        return f"{sign}{before}.{after:0{scale}d}"
+
+    return convert
+
+
+def _boolean(value: Any) -> bool:
+    if value is True or value is False:
+        return bool(value)
+    raise Unmappable("is not true or false")
+
+
+def _timestamp(zone: ZoneInfo | None, *, numbers: bool) -> Conversion:
+    to_utc = moments.to_utc(zone) if zone else moments.in_range
+    of_text = moments.local_microseconds_of_text if zone else moments.microseconds_of_text
+
+    def convert(value: Any) -> int:
+        if type(value) is int and numbers:
+            return to_utc(value)
+        if isinstance(value, Moment):
+            return to_utc(int(value))
+        if isinstance(value, str):
+            return to_utc(of_text(value))
+        raise Unmappable(f"is {_noun(value)}, not a timestamp")
+
+    return convert
+
+
+def _date_of_postgresql(value: Any) -> str:
+    return moments.date_of_days(value) if type(value) is int else _date_of_text(value)
+
+
+def _date_of_mongodb(value: Any) -> str:
+    return moments.date_of_moment(value) if isinstance(value, Moment) else _date_of_text(value)
+
+
+def _date_of_text(value: Any) -> str:
+    if isinstance(value, str):
+        return moments.date_of_text(value)
+    raise Unmappable(f"is {_noun(value)}, not a date")
+
+
+def _document(value: Any) -> str:
+    return canonical_json.dumps(plain(value))
+
+
+def _json_column(value: Any) -> str:
+    # json and jsonb come as text; an array of another type comes as a JSON array.
+    if not isinstance(value, str):
+        return canonical_json.dumps(value)
+    if value == UNAVAILABLE:
+        return text(value)
+    return canonical_json.dumps(canonical_json.loads(value))
+
+
+def _noun(value: Any) -> str:
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    return "a list" if isinstance(value, list) else "an object" if isinstance(value, dict) else "a text"
