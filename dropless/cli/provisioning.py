@@ -63,7 +63,7 @@ def show(changes: Plan, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(changes.as_json(), indent=2))
         return
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(highlight=False)
     if changes.empty:
         console.print("[green]Nothing to do:[/] everything is as the contracts say.")
         return
