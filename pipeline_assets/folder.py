@@ -18,6 +18,9 @@ OWN = PROJECT / "pipeline_assets" / "defs"
 
 def definitions_in(folder: Path) -> dg.Definitions:
     """The definitions of every component below a folder."""
+    if not any(folder.rglob("*")):
+        # Dagster takes an empty folder for a mistake.
+        return dg.Definitions()
     module = importlib.import_module("pipeline_assets.defs") if folder == OWN else _as_module(folder)
     return dg.ComponentTree.from_module(defs_module=module, project_root=PROJECT).build_defs()
 
