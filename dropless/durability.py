@@ -116,7 +116,8 @@ def registry_storage(endpoints: Endpoints) -> dict[str, str]:
     """The schema registry's journal: its topics, and its own producer and consumer, as Apicurio's properties."""
     config = {
         "apicurio.kafkasql.bootstrap.servers": endpoints.kafka,
-        "apicurio.kafkasql.topic.replication.factor": str(REPLICATION_FACTOR),
+        # No replication factor: Apicurio 3.0.9 takes as many as there are brokers, at most three, and passes
+        # a stated one on as a topic setting, which Kafka refuses. It starts when all three brokers are up.
         "apicurio.kafkasql.topic.min.insync.replicas": str(MIN_INSYNC_REPLICAS),
     }
     for client in ("producer", "consumer", "admin"):
@@ -164,8 +165,9 @@ def transactional_producer(endpoints: Endpoints, transactional_id: str) -> Clien
             "transactional.id": transactional_id,
             # A dead process blocks read_committed readers at most this long.
             "transaction.timeout.ms": 10000,
-            # Must exceed the transaction's: a late EndTxn may end a later transaction (KAFKA-17754).
-            "socket.timeout.ms": 15000,
+            # Above the transaction's, as far as librdkafka allows: a request given up earlier may still arrive, and
+            # a late EndTxn ends a later transaction (KAFKA-17754).
+            "socket.timeout.ms": 10100,
             # Java's partitioner; librdkafka's default would put a key's rows in two partitions.
             "partitioner": "murmur2_random",
             # Also the largest record: one that was captured must never be too large to pass on.
