@@ -60,7 +60,8 @@ class Topics:
         overrides = self._overrides(list(described))
         found = {}
         for resource in desired:
-            if topic := described.get(resource.name):
+            topic = described.get(resource.name)
+            if topic and resource.name in overrides:
                 properties = {
                     "partitions": len(topic.partitions),
                     "replication_factor": min(len(partition.replicas) for partition in topic.partitions),
@@ -153,7 +154,13 @@ class Topics:
         futures = self._admin.describe_configs(list(targets), request_timeout=REQUEST_SECONDS)
         overrides: dict[str, Mapping[str, str | None]] = {}
         for target, future in futures.items():
-            entries = result(future, f"tell the configuration of topic {targets[target]!r}")
+            try:
+                entries = future.result()
+            except KafkaException as error:
+                # Just deleted, and not every broker knew it when the topic was described.
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise _sentence(error, f"tell the configuration of topic {targets[target]!r}") from None
             # Only a topic's own overrides: a broker's default can change without the topic noticing.
             overrides[targets[target]] = {
                 entry.name: entry.value

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.plan import Plan, Resource, plan
@@ -34,6 +36,7 @@ ORDER = (
 )
 # A connector that follows a killed worker waits for its open transaction first; seen: 63 s.
 READY_SECONDS = 180.0
+SETTLE_SECONDS = 15.0
 
 
 def adapters(endpoints: Endpoints) -> dict[str, Adapter]:
@@ -81,6 +84,7 @@ def provision(
     known: Mapping[str, Adapter],
     progress: Progress = lambda _: None,
     ready_seconds: float = READY_SECONDS,
+    settle_seconds: float = SETTLE_SECONDS,
 ) -> Plan:
     """Observe, plan, apply in the order of dependency, wait until ready, and see that nothing is left to do.
 
@@ -104,7 +108,8 @@ def provision(
         progress(f"waiting for {_counted(kind, resources)}")
         adapter.wait_ready(resources, ready_seconds)
     if not todo.empty:
-        _settled(preview(desired, known, progress))
+        progress("looking whether anything is left to do")
+        _settle(desired, known, settle_seconds)
     return todo
 
 
@@ -148,7 +153,15 @@ def _adapter(kind: str, known: Mapping[str, Adapter]) -> Adapter:
         raise DroplessError(f"Things of the kind {kind!r} cannot be provisioned from here.") from None
 
 
-def _settled(left: Plan) -> None:
+def _settle(desired: Sequence[Resource], known: Mapping[str, Adapter], seconds: float) -> None:
+    # A change just made reaches the last broker, controller or worker a moment after the first.
+    retrying = Retrying(
+        retry=retry_if_result(lambda left: not left.empty),
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(0.5),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )
+    left: Plan = retrying(preview, desired, known)
     if left.empty:
         return
     change = left.changes[0]

@@ -72,7 +72,7 @@ def test_a_refusal_comes_before_the_first_change():
 
 def test_a_property_that_does_not_settle_is_named():
     with pytest.raises(DroplessError, match=r"connector:c .* property x is 2 instead of 1"):
-        provision(DESIRED, systems([], stubborn={"x": 2}))
+        provision(DESIRED, systems([], stubborn={"x": 2}), settle_seconds=0)
 
 
 def test_looking_changes_nothing():
