@@ -12,7 +12,7 @@ from resources.adapter import Adapter
 from resources.provisioning import adapters
 
 
-class Installation(dg.ConfigurableResource):
+class Installation(dg.ConfigurableResource[None]):
     """The settings and addresses of this installation, read when they are asked for and never at import."""
 
     @property

@@ -65,7 +65,7 @@ def _union(contract: Contract) -> Iterator[dg.AssetSpec]:
         "keyed `<source>:<primary key>`, written exactly once. A delete is a row with `_deleted: true`.",
         kinds={"kafka", "json"},
         metadata={
-            "dagster/column_schema": column_schema(contract.columns),
+            "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _made_of(contract),
         },
     )
@@ -88,7 +88,7 @@ def _pinot(contract: Contract) -> dg.AssetSpec:
         freshness_policy=_freshness(contract),
         metadata={
             "dagster/table_name": contract.name,
-            "dagster/column_schema": column_schema(contract.columns),
+            "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _same_columns(contract, keys.topic(names.unified_topic(contract.name))),
         },
     )
@@ -106,8 +106,20 @@ def _lake(contract: Contract) -> Iterator[dg.AssetSpec]:
         metadata={
             "dagster/table_name": changes,
             "dagster/uri": f"s3://{names.LAKE_BUCKET}/{changes}",
-            "dagster/column_schema": column_schema(contract.columns),
+            "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _same_columns(contract, keys.topic(names.unified_topic(contract.name))),
+        },
+    )
+    yield dg.AssetSpec(
+        keys.lake_table(contract.name),
+        deps=[keys.lake_changes(contract.name)],
+        description=f"{contract.description}\n\nThe current rows, deleted ones gone, for pandas, Polars and DuckDB: "
+        f"`dropless lake pull {contract.name}`. Computed from the newest change of every key when it is read.",
+        kinds={"deltalake", "view"},
+        metadata={
+            "dagster/table_name": contract.name,
+            "dagster/column_schema": column_schema(contract),
+            "dagster/column_lineage": _same_columns(contract, keys.lake_changes(contract.name)),
         },
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from dropless.contract import Column
+from dropless.contract import Column, Contract
 from dropless.invariants import Finding
+from dropless.lake.schema import SYSTEM
 from dropless.plan import Change, Json, Plan
 
 # Beyond this a cell of the UI's table is unreadable; the JSON beside it has everything.
@@ -47,20 +48,25 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def column_schema(columns: Sequence[Column], types: Mapping[str, str] | None = None) -> dg.TableSchema:
-    """A contract's columns; `types` holds the names of types that a system spells otherwise."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                each.name,
-                type=(types or {}).get(each.name, str(each.type)),
-                description=each.description or None,
-                constraints=dg.TableColumnConstraints(nullable=each.nullable, other=_allowed(each)),
-                tags={"pii": ""} if each.pii else {},
-            )
-            for each in columns
-        ]
-    )
+def column_schema(contract: Contract) -> dg.TableSchema:
+    """A contract's columns, then the system columns of every unified row."""
+    columns = [
+        dg.TableColumn(
+            each.name,
+            type=str(each.type),
+            description=each.description or None,
+            constraints=dg.TableColumnConstraints(nullable=each.nullable, other=_allowed(each)),
+            tags={"pii": ""} if each.pii else {},
+        )
+        for each in contract.columns
+    ]
+    system = [
+        dg.TableColumn(
+            field.name, type=str(field.type), description=(field.metadata or {}).get(b"comment", b"").decode()
+        )
+        for field in SYSTEM
+    ]
+    return dg.TableSchema(columns=[*columns, *system])
 
 
 def _allowed(column: Column) -> list[str]:
