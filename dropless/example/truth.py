@@ -34,13 +34,13 @@ _WEBSHOP_STATES: Final = {
 }
 # What PostgreSQL can hold and nothing else can: not a number, and no moment of our calendar.
 _STORE_ORDERS: Final = """
-select * from public.orders
-where state in ('N', 'P', 'S', 'D', 'X') and created between '0001-01-01' and '9999-12-31'
+select *, notes::text as notes_text from public.orders
+where state in ('N', 'P', 'S', 'D', 'X') and created between '0001-01-01' and '9999-12-31 23:59:59.999999'
 """
 _WEBSHOP_ORDERS: Final = """
-select * from shop.orders
+select *, attributes::text as attributes_text from shop.orders
 where status in ('new', 'paid', 'sent', 'received', 'canceled') and total <> 'NaN'
-and placed_at between '0001-01-01' and '9999-12-31'
+and placed_at between '0001-01-01' and '9999-12-31 23:59:59.999999'
 """
 
 
@@ -52,13 +52,6 @@ def read(endpoints: Endpoints, sources: tuple[str, ...] = SOURCES) -> dict[str, 
         "marketplace": _marketplace,
     }
     return {key: row for source in sources for key, row in readers[source](endpoints)}
-
-
-def canonical_json(value: Any) -> str | None:
-    """Compact JSON with sorted keys; None stays None."""
-    if value is None:
-        return None
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _store(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
@@ -77,7 +70,7 @@ def _store(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
                     "weight_kg": None if row["weight_g"] is None else row["weight_g"] / 1000,
                     "gift": row["is_gift"],
                     "promised_on": row["promised"],
-                    "details": canonical_json(row["notes"]),
+                    "details": _canonical(row["notes_text"]),
                     "placed_at": _from_berlin(row["created"]),
                     "updated_at": _from_berlin(row["changed"]),
                 },
@@ -101,7 +94,7 @@ def _webshop(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
                     "weight_kg": None if row["weight"] is None else float(row["weight"]),
                     "gift": row["gift_wrap"],
                     "promised_on": row["delivery_date"],
-                    "details": canonical_json(row["attributes"]),
+                    "details": _canonical(row["attributes_text"]),
                     "placed_at": row["placed_at"].astimezone(UTC),
                     "updated_at": row["updated_at"].astimezone(UTC),
                 },
@@ -115,6 +108,7 @@ def _marketplace(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
                 continue
             total, lines, promised = document["total"], document["lines"], document.get("promisedOn")
             points = document.get("points")
+            details = None if document.get("details") is None else json.dumps(document["details"])
             yield (
                 f"marketplace:{document['_id']}",
                 {
@@ -128,7 +122,7 @@ def _marketplace(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
                     "weight_kg": lines.get("weightKg"),
                     "gift": document.get("gift"),
                     "promised_on": None if promised is None else promised.date(),
-                    "details": canonical_json(document.get("details")),
+                    "details": _canonical(details),
                     "placed_at": document["createdAt"],
                     "updated_at": document["updatedAt"],
                 },
@@ -144,6 +138,13 @@ def _refused(document: databases.Document) -> bool:
         or not isinstance(document.get("createdAt"), datetime)
         or (weight is not None and not math.isfinite(weight))
     )
+
+
+def _canonical(text: str | None) -> str | None:
+    # As text, since a JSON null is a value and a NULL is none.
+    if text is None:
+        return None
+    return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _from_berlin(local: datetime) -> datetime:
