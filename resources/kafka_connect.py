@@ -18,8 +18,10 @@ from resources.managed import managed
 from resources.rest import Rest
 from resources.waiting import until
 
-# Honoured by Debezium although its validation does not list it.
-UNLISTED = frozenset({"offset.mismatch.strategy"})
+# Honoured by Debezium although its validation does not list them.
+UNLISTED = frozenset(
+    {"offset.mismatch.strategy", "topic.cache.size", "topic.delimiter", "topic.heartbeat.prefix", "topic.transaction"}
+)
 # Handed on to a client, converter or transformation, each of which knows its own properties.
 PASSED_ON = (
     "producer.override.",
