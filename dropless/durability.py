@@ -153,7 +153,8 @@ def _client(endpoints: Endpoints, client_id: str) -> ClientConfig:
 
 def admin_client(endpoints: Endpoints, client_id: str = "dropless.admin") -> ClientConfig:
     """An AdminClient that gives up after seconds, not minutes."""
-    return _client(endpoints, client_id) | {"socket.timeout.ms": 10000}
+    # Silent: what fails is raised, and librdkafka would repeat it twenty times a second on stderr.
+    return _client(endpoints, client_id) | {"socket.timeout.ms": 10000, "log_level": 0}
 
 
 def transactional_producer(endpoints: Endpoints, transactional_id: str) -> ClientConfig:

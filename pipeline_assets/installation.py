@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dagster as dg
-from resources.platform import LocalPlatform
 
 from dropless.endpoints import Endpoints
 from dropless.plan import Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
+from resources.platform import LocalPlatform
 from resources.provisioning import adapters
 
 

@@ -64,6 +64,10 @@ class ClusterView:
         ]
         return Cluster(tuple(brokers), tuple(topics))
 
+    def check(self) -> None:
+        """See that a broker answers, before anything that would wait for one again and again."""
+        self._metadata()
+
     def partitions(self, topics: Collection[str]) -> list[Position]:
         """Every partition of those topics that exist."""
         known = self._metadata().topics

@@ -20,6 +20,14 @@ class Progress:
         self._kafka = ClusterView(endpoints)
         self._pinot = Rest("Pinot's controller", [endpoints.pinot_controller], REQUEST_SECONDS)
 
+    def check(self) -> None:
+        """See that Kafka answers, so that a tick over many readers waits for it once.
+
+        Raises:
+            Unreachable: it does not.
+        """
+        self._kafka.check()
+
     def lag(self, reader: Reader) -> list[Lag]:
         """Each partition's lag; empty while none of the topics exists.
 

@@ -50,8 +50,14 @@ def consumer_lag(contracts: Sequence[Contract]) -> dg.Definitions:
         """
         reports = Reports(context.cursor)
         progress = Progress(installation.endpoints)
+        try:
+            progress.check()
+        except DroplessError as error:
+            for key, reader in by_key.items():
+                _report_problem(reports, dg.AssetCheckKey(key, CHECK), reader, str(error))
+            return reports.result()
         for key, reader in by_key.items():
-            _look(reports, progress, key, reader)
+            _look(reports, progress, dg.AssetCheckKey(key, CHECK), reader)
         return reports.result()
 
     specs = [dg.AssetCheckSpec(CHECK, asset=key, description=PROMISE) for key in by_key]
@@ -66,18 +72,24 @@ def consumer_lag(contracts: Sequence[Contract]) -> dg.Definitions:
     return dg.Definitions(sensors=[sensor], asset_checks=[checks] if specs else [])
 
 
-def _look(reports: Reports, progress: Progress, key: dg.AssetKey, reader: Reader) -> None:
-    check = dg.AssetCheckKey(key, CHECK)
-    memory = f"{reader.table}.{reader.stage}"
+def _look(reports: Reports, progress: Progress, check: dg.AssetCheckKey, reader: Reader) -> None:
     try:
         lags = progress.lag(reader)
     except DroplessError as error:
-        reports.add(_verdict(reader, [], str(error)).evaluation(check), {"problem": str(error)})
+        _report_problem(reports, check, reader, str(error))
         return
+    if not lags:
+        _report_problem(reports, check, reader, f"There is no topic {' or '.join(reader.topics)}: provision the table.")
+        return
+    memory = f"{reader.table}.{reader.stage}"
     stuck = stalled(lags, _positions(reports.memory.get(memory, [])))
     reports.memory[memory] = [(each.topic, each.partition, each.position) for each in lags]
-    reports.add(dg.AssetObservation(key, metadata=_metadata(lags)), {"lags": lags})
+    reports.add(dg.AssetObservation(check.asset_key, metadata=_metadata(lags)), {"lags": lags})
     reports.add(_verdict(reader, stuck, None).evaluation(check), {"stuck": stuck})
+
+
+def _report_problem(reports: Reports, check: dg.AssetCheckKey, reader: Reader, problem: str) -> None:
+    reports.add(_verdict(reader, [], problem).evaluation(check), {"problem": problem})
 
 
 def _stuck_for_a_while(progress: Progress, reader: Reader) -> tuple[list[Lag], str | None]:

@@ -1,7 +1,8 @@
 """Signs of life of the data that flows by itself."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -36,13 +37,19 @@ def flow(contracts: Sequence[Contract]) -> dg.SensorDefinition:
         """
         reports = Reports(context.cursor)
         view, progress = ClusterView(installation.endpoints), Progress(installation.endpoints)
-        for contract in contracts:
-            try:
+        try:
+            for contract in contracts:
                 _topics(reports, view, contract)
-                _tables(reports, progress, installation.endpoints, contract)
-            except DroplessError as error:
-                # No sign of life is the report; the durability and lag sensors say what does not answer.
-                context.log.warning(str(error))
+        except DroplessError as error:
+            # No sign of life is the report; the other sensors say what does not answer.
+            context.log.warning(str(error))
+            return reports.result()
+        for contract in contracts:
+            for place in (_PINOT, _LAKE):
+                try:
+                    _table(reports, progress, installation.endpoints, contract, place)
+                except DroplessError as error:
+                    context.log.warning(str(error))
         return reports.result()
 
     return sensor
@@ -64,20 +71,29 @@ def _topics(reports: Reports, view: ClusterView, contract: Contract) -> None:
         reports.add(dg.AssetMaterialization(keys.topic(topic), metadata=metadata), facts, repeat=False)
 
 
-def _tables(reports: Reports, progress: Progress, endpoints: Endpoints, contract: Contract) -> None:
-    by_stage = {reader.stage: reader for reader in readers(contract)}
-    union = _caught_up(progress, by_stage[Stage.UNION])
-    for stage, key, look in (
-        (Stage.PINOT, keys.pinot_table(contract.name), in_pinot),
-        (Stage.LAKE, keys.lake_changes(contract.name), in_lake),
-    ):
-        complete = union and _caught_up(progress, by_stage[stage])
-        arrived = look(endpoints, contract.name)
-        if arrived is None or arrived.newest is None:
-            continue
-        # A complete table is confirmed again and again; otherwise only new rows are news.
-        facts = {"newest": arrived.newest, "rows": arrived.rows, "confirmed": _slot() if complete else None}
-        reports.add(dg.AssetMaterialization(key, metadata=_metadata(arrived, complete=complete)), facts, repeat=False)
+def _table(reports: Reports, progress: Progress, endpoints: Endpoints, contract: Contract, place: "_Place") -> None:
+    # The readers are asked first: what arrives afterwards can only make the table more complete.
+    complete = all(_caught_up(progress, each) for each in readers(contract) if each.stage in (Stage.UNION, place.stage))
+    arrived = place.look(endpoints, contract.name)
+    if arrived is None or arrived.newest is None:
+        return
+    # A complete table is confirmed again and again; otherwise only new rows are news.
+    facts = {"newest": arrived.newest, "rows": arrived.rows, "confirmed": _slot() if complete else None}
+    metadata = _metadata(arrived, complete=complete)
+    reports.add(dg.AssetMaterialization(place.key(contract.name), metadata=metadata), facts, repeat=False)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where rows arrive, and how to look."""
+
+    stage: Stage
+    key: Callable[[str], dg.AssetKey]
+    look: Callable[[Endpoints, str], Arrived | None]
+
+
+_PINOT = _Place(Stage.PINOT, keys.pinot_table, in_pinot)
+_LAKE = _Place(Stage.LAKE, keys.lake_changes, in_lake)
 
 
 def _caught_up(progress: Progress, reader: Reader) -> bool:
