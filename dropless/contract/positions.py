@@ -70,11 +70,11 @@ def _refuse_tricks(file: Path, text: str) -> None:
     # On events, before anything is built, so that nothing can be expanded.
     depth = documents = 0
     for event in yaml.parse(text, yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise ContractError(f"{file}:{line}: Anchors and aliases (& and *) are not allowed; write the value out.")
-        if getattr(event, "tag", None):
-            raise ContractError(f"{file}:{line}: The tag {event.tag!r} is not allowed; write a plain value.")
+        if tag := getattr(event, "tag", None):
+            raise ContractError(f"{file}:{line}: The tag {tag!r} is not allowed; write a plain value.")
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
@@ -116,7 +116,7 @@ def _value(file: Path, node: yaml.Node, path: problems.Path, lines: dict[problem
     return _scalar(file, node)
 
 
-def _scalar(file: Path, node: yaml.ScalarNode) -> Any:
+def _scalar(file: Path, node: yaml.Node) -> Any:
     text: str = node.value
     kind = node.tag.removeprefix(_PREFIX)
     line = node.start_mark.line + 1

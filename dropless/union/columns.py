@@ -9,7 +9,7 @@ from dropless.contract import Column, Expression, Source
 from dropless.contract.identifiers import join
 from dropless.contract.literals import on_the_wire
 from dropless.union import canonical_json
-from dropless.union.conversions import conversion
+from dropless.union.conversions import Conversion, conversion
 from dropless.union.extended_json import unwrapped
 from dropless.union.outcome import Unmappable
 
@@ -18,10 +18,15 @@ ColumnMapper = Callable[[Mapping[str, Any]], Any]
 
 LONGEST_SHOWN: Final = 40
 _MISSING: Final = object()
+_NOT_AN_OBJECT: Final = object()
 
 
 class Rejected(Exception):
     """A column cannot be filled; the message is the dead letter's reason."""
+
+    def __init__(self, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
 
 
 def column_mapper(column: Column, source: Source) -> ColumnMapper:
@@ -33,27 +38,43 @@ def column_mapper(column: Column, source: Source) -> ColumnMapper:
         constant = on_the_wire(expression.constant, column.type)
         return lambda _: constant
     mongodb = source.mongodb is not None
-    read = _reader(expression.path, mongodb=mongodb)
     convert = conversion(column.type, expression, mongodb=mongodb)
     if column.allowed is not None and expression.values is None:
         convert = _among(column.allowed, convert)
     absent = _absent(column, expression, mongodb=mongodb)
+    if len(expression.path) == 1:
+        return _fill_from_column(column, expression.path[0], convert, absent)
+    return _fill_from_field(column, _reader(expression.path, mongodb=mongodb), convert, absent)
 
+
+def _fill_from_column(column: Column, name: str, convert: Conversion, absent: Conversion) -> ColumnMapper:
+    # The same as below without a reader: most columns are read so, and a call each is a tenth of the time.
+    def fill(row: Mapping[str, Any]) -> Any:
+        value = row.get(name, _MISSING)
+        try:
+            return absent(value) if value is None or value is _MISSING else convert(value)
+        except Unmappable as reason:
+            raise Rejected(column.name, _sentence(column, value, reason.why)) from None
+
+    return fill
+
+
+def _fill_from_field(
+    column: Column, read: Callable[[Mapping[str, Any]], Any], convert: Conversion, absent: Conversion
+) -> ColumnMapper:
     def fill(row: Mapping[str, Any]) -> Any:
         value: Any = None
         try:
             value = read(row)
             return absent(value) if value is None or value is _MISSING else convert(value)
         except Unmappable as reason:
-            raise Rejected(_sentence(column, value, reason.why)) from None
+            raise Rejected(column.name, _sentence(column, value, reason.why)) from None
 
     return fill
 
 
 def _reader(path: tuple[str, ...], *, mongodb: bool) -> Callable[[Mapping[str, Any]], Any]:
     first, rest = path[0], path[1:]
-    if not rest:
-        return lambda row: row.get(first, _MISSING)
 
     def read(row: Mapping[str, Any]) -> Any:
         value = row.get(first, _MISSING)
@@ -64,9 +85,12 @@ def _reader(path: tuple[str, ...], *, mongodb: bool) -> Callable[[Mapping[str, A
         for depth, name in enumerate(rest, start=1):
             if value is None or value is _MISSING:
                 return None
-            if not isinstance(value, dict) or (mongodb and unwrapped(value) is not value):
-                raise Unmappable(f"has no fields, since `{join(path[:depth])}` is not an object")
-            value = value.get(name, _MISSING)
+            inner = value.get(name, _MISSING) if isinstance(value, dict) else _NOT_AN_OBJECT
+            if inner is _MISSING and mongodb and unwrapped(value) is not value:
+                inner = _NOT_AN_OBJECT
+            if inner is _NOT_AN_OBJECT:
+                raise Unmappable(f"has no such field, since `{join(path[:depth])}` is not an object")
+            value = inner
         return value if value is not _MISSING else None
 
     return read

@@ -115,6 +115,8 @@ def _double(divisor: int) -> Conversion:
 
 def _decimal(type_: ColumnType, divisor: int) -> Conversion:
     scale, limit, unit = type_.scale, 10**type_.precision, 10**type_.scale
+    # What turns an integer into units of the last digit, when the division leaves nothing.
+    factor = 0 if unit % divisor else unit // divisor
     # Text that already is the canonical writing, as PostgreSQL's numeric(p,s) is.
     whole = rf"[1-9]\d{{0,{type_.precision - scale - 1}}}" if type_.precision > scale else "(?!)"
     finished = re.compile(rf"(?:0|-?{whole})" + (rf"\.\d{{{scale}}}" if scale else ""), re.ASCII)
@@ -122,14 +124,13 @@ def _decimal(type_: ColumnType, divisor: int) -> Conversion:
     def convert(value: Any) -> str:
         if type(value) is str and divisor == 1 and finished.fullmatch(value):
             return value
-        number = exact.scaled(value, scale, divisor)
+        number = value * factor if type(value) is int and factor else exact.scaled(value, scale, divisor)
         if not -limit < number < limit:
             raise Unmappable(f"has more digits than {type_} holds")
-        sign = "-" if number < 0 else ""
         if not scale:
             return f"{number}"
         before, after = divmod(abs(number), unit)
-        return f"{sign}{before}.{after:0{scale}d}"
+        return f"{'-' if number < 0 else ''}{before}.{after:0{scale}d}"
 
     return convert
 

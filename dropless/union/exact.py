@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from typing import Any
 
 from dropless.union.extended_json import Moment
@@ -57,10 +56,13 @@ def double(value: Any, divisor: int) -> float:
         Unmappable: it is not a number, or larger than any double.
     """
     coefficient, exponent = parts(value)
+    if exponent >= 0:
+        coefficient *= 10**exponent
+    else:
+        divisor *= 10**-exponent
     try:
-        if exponent == 0:
-            return coefficient / divisor
-        return float(Fraction(coefficient) * Fraction(10) ** exponent / divisor)
+        # Python divides integers to the nearest double.
+        return coefficient / divisor
     except OverflowError:
         raise Unmappable("is larger than any double") from None
 

@@ -18,6 +18,17 @@ __all__ = ["Dead", "Mapper", "Row", "compile_mapping"]
 
 EPOCH_BITS: Final = 48
 """A position is epoch x 2^48 + raw offset."""
+SYSTEM_FIELDS: Final = (
+    "_key",
+    "_source",
+    "_op",
+    "_deleted",
+    "_committed_at_us",
+    "_topic",
+    "_partition",
+    "_offset",
+    "_position",
+)
 
 
 def compile_mapping(contract: Contract, source_name: str) -> Mapper:
@@ -28,43 +39,33 @@ def compile_mapping(contract: Contract, source_name: str) -> Mapper:
     """
     source = contract.source(source_name)
     read_key, read_change = key_reader(source), change_reader(source)
-    columns = [(column.name, field_of(column), column_mapper(column, source)) for column in contract.columns]
-    time_field = field_of(contract.column(contract.time_column))
+    fills = [column_mapper(column, source) for column in contract.columns]
+    fields = (*SYSTEM_FIELDS, *(field_of(column) for column in contract.columns))
+    time = [column.name for column in contract.columns].index(contract.time_column)
     topic = names.raw_topic(contract.name, source.name)
     first_position = source.epoch << EPOCH_BITS
 
     def mapper(key: bytes | None, value: bytes | None, partition: int, offset: int) -> Row | Dead | None:
         if value is None:
             return None
-        name = None
         try:
             # The value first: a truncation has no key.
-            change = read_change(value)
+            op, row, committed_at_us = read_change(value)
             unified_key = read_key(key)
-            row: dict[str, Any] = {
-                "_key": unified_key,
-                "_source": source_name,
-                "_op": change.op,
-                "_deleted": change.op == "d",
-                "_committed_at_us": change.committed_at_us,
-                "_topic": topic,
-                "_partition": partition,
-                "_offset": offset,
-                "_position": first_position + offset,
-            }
-            if change.op == "d":
-                for _, field, fill in columns:
-                    row[field] = _if_possible(fill, change.row)
-                if row[time_field] is None:
-                    row[time_field] = change.committed_at_us
+            deleted = op == "d"
+            if deleted:
+                columns = [_if_possible(fill, row) for fill in fills]
+                if columns[time] is None:
+                    columns[time] = committed_at_us
             else:
-                for name, field, fill in columns:  # noqa: B007 - read where a column is rejected
-                    row[field] = fill(change.row)
+                columns = [fill(row) for fill in fills]
         except Malformed as reason:
             return Dead(str(reason))
         except Rejected as reason:
-            return Dead(str(reason), name)
-        return Row(unified_key.encode(), orjson.dumps(row))
+            return Dead(str(reason), reason.column)
+        position = first_position + offset
+        system = (unified_key, source_name, op, deleted, committed_at_us, topic, partition, offset, position)
+        return Row(unified_key.encode(), orjson.dumps(dict(zip(fields, (*system, *columns), strict=True))))
 
     return mapper
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -66,14 +67,24 @@ def to_utc(zone: ZoneInfo) -> Callable[[int], int]:
     skipped is moved on by the skipped hour.
     """
 
+    def offset(local_seconds: int) -> int:
+        shift = (_EPOCH + timedelta(seconds=local_seconds)).replace(tzinfo=zone).utcoffset() or timedelta()
+        return (shift.days * 86_400 + shift.seconds) * 1_000_000
+
+    @lru_cache(maxsize=8192)
+    def offset_of_day(day: int) -> int | None:
+        # Most days have one offset; on the others each moment is looked up.
+        first = offset(day * 86_400)
+        return first if first == offset(day * 86_400 + 86_399) else None
+
     def convert(local: int) -> int:
-        offset = (_EPOCH + timedelta(seconds=in_range(local) // 1_000_000)).replace(tzinfo=zone).utcoffset()
-        seconds = offset.days * 86_400 + offset.seconds if offset is not None else 0
-        return in_range(local - seconds * 1_000_000)
+        known = offset_of_day(in_range(local) // DAY)
+        return in_range(local - (offset(local // 1_000_000) if known is None else known))
 
     return convert
 
 
+@lru_cache(maxsize=8192)
 def date_of_days(days: int) -> str:
     """The ISO date so many days after 1970-01-01.
 
@@ -119,17 +130,19 @@ def iso(microseconds: int) -> str:
 
 
 def _parsed(text: str) -> datetime:
-    match = _TEXT.fullmatch(text)
-    if match is None:
-        raise Unmappable("is not a timestamp in the years 1 to 9999")
-    clock, fraction, finer, zone = match.groups()
-    if finer and finer.strip("0"):
-        raise Unmappable("is finer than microseconds")
     try:
-        # The digits beyond microseconds are zeros.
+        # As Debezium and Java write it; the pattern is only for the rest.
+        if text[-1:] == "Z" and text[10:11] == "T" and len(text) <= len("2026-01-31T12:00:00.123456Z"):
+            return datetime.fromisoformat(text)
+        match = _TEXT.fullmatch(text)
+        if match is None:
+            raise Unmappable("is not a timestamp in the years 1 to 9999")
+        clock, fraction, finer, zone = match.groups()
+        if finer and finer.strip("0"):
+            raise Unmappable("is finer than microseconds")
         return datetime.fromisoformat(f"{clock}{fraction}{zone or ''}" if finer else text)
     except ValueError:
-        raise Unmappable("is not a timestamp of the calendar") from None
+        raise Unmappable("is not a timestamp of the calendar in the years 1 to 9999") from None
 
 
 def _since_epoch(since: timedelta) -> int:
