@@ -28,6 +28,8 @@ class Resource:
     properties: Mapping[str, Json]
     # What creating or updating needs but what no system can be asked for, such as a referenced secret's file.
     hints: Mapping[str, Json] = field(default_factory=dict, compare=False)
+    # Properties that are replaced as a whole, so that what is found in them beyond desired is a difference too.
+    exact: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def id(self) -> str:
@@ -44,7 +46,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class PropertyChange:
-    """One property's value before (None when absent) and after."""
+    """One property's value before (None when absent) and after (None when it has to go)."""
 
     path: str
     before: Json
@@ -98,6 +100,10 @@ def plan(desired: Sequence[Resource], observed: Mapping[str, Resource]) -> Plan:
             PropertyChange(path, before.get(path), value)
             for path, value in after.items()
             if path not in before or before[path] != value
+        ) + tuple(
+            PropertyChange(path, value, None)
+            for path, value in before.items()
+            if path not in after and path.split("/")[0] in resource.exact
         )
         if found is None:
             changes.append(Change(Action.CREATE, resource, properties))

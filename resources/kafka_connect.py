@@ -14,7 +14,6 @@ from dropless import passwords
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
 from dropless.plan import Change, Resource
-from resources.managed import managed
 from resources.rest import Rest
 from resources.waiting import until
 
@@ -55,8 +54,9 @@ class Connectors:
             doing = f"show connector {resource.name!r}"
             response = self._call(doing, "GET", f"/connectors/{_quoted(resource.name)}/config", accept=[404])
             if response.status_code != 404:
-                properties = managed(resource.properties, {"config": response.json()})
-                found[resource.id] = Resource(resource.system, resource.kind, resource.name, properties)
+                # Connect adds the name to what it was given, and nothing else.
+                config = {key: value for key, value in response.json().items() if key != "name"}
+                found[resource.id] = Resource(resource.system, resource.kind, resource.name, {"config": config})
         return found
 
     def check(self, change: Change) -> None:

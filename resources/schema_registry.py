@@ -47,7 +47,8 @@ class Subjects:
             json=_body(change.desired),
         ).json()
         if not answer.get("is_compatible", False):
-            raise DroplessError(incompatible(change.desired, "; ".join(answer.get("messages") or [])))
+            # Apicurio gives no reason before it is asked to register.
+            raise DroplessError(incompatible(change.desired, "; ".join(answer.get("messages") or told(change))))
 
     def apply(self, change: Change) -> None:
         """Set the compatibility, then register the schema; a registered schema is found again, not doubled."""
@@ -100,9 +101,18 @@ class Subjects:
 def incompatible(subject: Resource, reason: str) -> str:
     """The sentence for a schema that readers of the old one, or the old data, could not stand."""
     return (
-        f"The new schema of subject {subject.name!r} is not {subject.properties['compatibility']} compatible: "
-        f"{reason or 'the registry gave no reason'}."
+        f"The new schema of subject {subject.name!r} is not {subject.properties['compatibility']} compatible: {reason}."
     )
+
+
+def told(change: Change) -> list[str]:
+    """What a change does to a schema, column by column."""
+    return [
+        f"{each.path.removeprefix('schema/').removeprefix('properties/')} would change "
+        f"from {json.dumps(each.before)} to {json.dumps(each.after)}"
+        for each in change.properties
+        if each.path.startswith("schema/")
+    ]
 
 
 def _schema_changes(change: Change) -> bool:

@@ -85,11 +85,16 @@ def trees(changes: Sequence[Change]) -> list[Tree]:
 
 
 def line(change: PropertyChange, *, created: bool) -> Text:
-    """A property's value after, and before it unless the thing is new."""
+    """A property's value after, and before it unless the thing is new; of two lists, the items that differ."""
+    before, after = change.before, change.after
+    if isinstance(before, list) and isinstance(after, list):
+        gone, come = [each for each in before if each not in after], [each for each in after if each not in before]
+        if gone or come:
+            before, after = gone, come
     text = Text(f"{change.path}: ")
     if not created:
-        text.append(_short(change.before), style="red").append(" -> ")
-    return text.append(_short(change.after), style="green")
+        text.append(_short(before), style="red").append(" -> ")
+    return text.append(_short(after), style="green")
 
 
 def _everything(only: str | None) -> tuple[list[Resource], dict[str, Adapter]]:

@@ -34,7 +34,8 @@ def connectors(contract: Contract, endpoints: Endpoints) -> list[Resource]:
         if source.mongodb:
             config |= _mongodb(source.mongodb, endpoints)
         name = names.connector(contract.name, source.name)
-        made.append(Resource("kafka_connect", "connector", name, {"config": dict(sorted(config.items()))}))
+        properties = {"config": dict(sorted(config.items()))}
+        made.append(Resource("kafka_connect", "connector", name, properties, exact=frozenset({"config"})))
     return made
 
 

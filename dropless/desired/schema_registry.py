@@ -67,6 +67,8 @@ def unified_schema(contract: Contract) -> Schema:
         "_offset": {"type": "integer"},
         "_position": {"type": "integer", "description": "Orders the versions of one key: epoch x 2^48 + raw offset."},
     }
+    # Every field is in every row, but a column added later could not be backward compatible if it were required.
+    required = [*properties, *(field_of(column) for column in contract.columns if not column.nullable)]
     for column in contract.columns:
         properties[field_of(column)] = _column(column, never_null=column.name == contract.time_column)
     return {
@@ -76,7 +78,7 @@ def unified_schema(contract: Contract) -> Schema:
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
-        "required": list(properties),
+        "required": required,
     }
 
 
@@ -114,4 +116,4 @@ _WIRE: Final[dict[Kind, Schema]] = {
 
 def _subject(topic: str, schema: Schema) -> Resource:
     properties = {"compatibility": COMPATIBILITY, "schema_type": "JSON", "schema": schema}
-    return Resource("schema_registry", "subject", names.subject(topic), properties)
+    return Resource("schema_registry", "subject", names.subject(topic), properties, exact=frozenset({"schema"}))

@@ -18,6 +18,12 @@ def test_what_nobody_declared_is_left_alone() -> None:
     assert plan([topic(partitions=3, config={"retention.ms": -1})], observed(found)).empty
 
 
+def test_what_nobody_declared_has_to_go_where_the_whole_is_replaced() -> None:
+    desired = Resource("kafka", "topic", "raw.orders.store", {"config": {"a": 1}}, exact=frozenset({"config"}))
+    [change] = plan([desired], observed(topic(config={"a": 1, "b": {"c": 2}}, other={"d": 3}))).changes
+    assert change.properties == (PropertyChange("config/b/c", 2, None),)
+
+
 def test_a_missing_resource_is_created_with_every_property() -> None:
     changes = plan([topic(partitions=3, config={"retention.ms": -1})], {}).changes
     assert [change.action for change in changes] == [Action.CREATE]
