@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from dropless import durability, names
 from dropless.endpoints import Endpoints
 from dropless.errors import Unreachable
-from dropless.records import END_OF_PARTITION
+from dropless.records import END_OF_PARTITION, headers
 from resources.cluster import ClusterView
 
 # Counting reads the topic, since commit markers occupy offsets too.
@@ -64,6 +64,4 @@ def _count(consumer: Consumer, unfinished: int) -> DeadLetters:
 
 
 def _reason(message: Message | None) -> str | None:
-    headers = dict(message.headers() or []) if message else {}
-    reason = headers.get("reason")
-    return reason.decode(errors="replace") if isinstance(reason, bytes) else reason
+    return headers(message).get("reason") if message else None

@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "provisioning",
     "apply": "provisioning",
     "traffic": "traffic",
+    "audit": "audit",
     "query": "query",
     "lake": "lake",
     "source": "source",

@@ -1,0 +1,188 @@
+"""Audits a running union: reads its raw topics and everything that came out of them, since the last audit."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from dropless import durability, names
+from dropless.contract import Contract
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError, NotReady
+from dropless.passwords import write
+from dropless.records import END_OF_PARTITION, headers, origin
+from dropless.union.ledger import Finding, Ledger, Partition, Window
+from resources.cluster import ClusterView
+
+BATCH_RECORDS = 10_000
+# An open transaction holds readers back for its time-out, and nothing holds them longer.
+SILENCE_SECONDS = 30.0
+REPLAYED = "replayed"
+"""The header of a row that came out of a dead letter."""
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an audit read and found."""
+
+    table: str
+    records: int
+    rows: int
+    dead: int
+    findings: tuple[Finding, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    """Where the last audit ended: next offsets of every topic, and what the ledger carries over."""
+
+    next: dict[Partition, int]
+    early: dict[Partition, set[int]]
+    latest: dict[tuple[Partition, Partition], int]
+
+    @classmethod
+    def load(cls, path: Path) -> Bookmark:
+        """Read it; the beginning of everything when there was no audit."""
+        if not path.exists():
+            return cls({}, {}, {})
+        told = json.loads(path.read_text())
+        return cls(
+            {(topic, number): offset for topic, number, offset in told["next"]},
+            {(topic, number): set(offsets) for topic, number, offsets in told["early"]},
+            {((a, b), (c, d)): offset for a, b, c, d, offset in told["latest"]},
+        )
+
+    def save(self, path: Path) -> None:
+        """Keep it, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told: dict[str, Any] = {
+            "next": [[*place, offset] for place, offset in self.next.items()],
+            "early": [[*place, sorted(offsets)] for place, offsets in self.early.items() if offsets],
+            "latest": [[*output, *raw, offset] for (output, raw), offset in self.latest.items()],
+        }
+        write(path, json.dumps(told))
+
+
+def audit(endpoints: Endpoints, contract: Contract, bookmark: Path, *, progress: Progress = lambda _: None) -> Report:
+    """See that every committed raw record since the last audit came out exactly once and in order.
+
+    Args:
+        endpoints: The running systems.
+        contract: The unified table.
+        bookmark: The file that remembers how far the last audit came; without it all is read.
+        progress: Told the number of records read since it was last told.
+
+    Raises:
+        Unreachable: Kafka does not answer.
+        NotReady: a topic could not be read to its end in time.
+    """
+    began = time.monotonic()
+    last = Bookmark.load(bookmark)
+    view = ClusterView(endpoints)
+    raw_topics = [names.raw_topic(contract.name, source.name) for source in contract.sources]
+    # In this order: whatever the union had committed before the outputs' ends are taken is below them.
+    committed = view.committed(names.union_group(contract.name))
+    raw = view.partitions(raw_topics)
+    ends = {place: committed.get(place, last.next.get(place, 0)) for place in raw}
+    outputs = view.partitions([names.unified_topic(contract.name), names.dead_topic(contract.name)])
+    ends |= view.ends(outputs)
+
+    ledger = Ledger({place: Window(last.next.get(place, 0), ends[place]) for place in raw}, latest=dict(last.latest))
+    ledger.carry(last.early)
+    counts = {"records": 0, "rows": 0, "dead": 0}
+    reader = _Reader(endpoints, contract.name, progress)
+    for message in reader.read({place: (last.next.get(place, 0), ends[place]) for place in raw}):
+        topic, partition, offset = origin(message)
+        if message.value() is not None:
+            ledger.raw((topic, partition), offset)
+            counts["records"] += 1
+    for message in reader.read({place: (last.next.get(place, 0), ends[place]) for place in outputs}):
+        topic, partition, offset = origin(message)
+        kind = "rows" if topic == names.unified_topic(contract.name) else "dead"
+        counts[kind] += 1
+        place, source_offset = _row_origin(message) if kind == "rows" else _dead_origin(message)
+        replayed = REPLAYED in headers(message)
+        ledger.outcome((topic, partition), offset, place, source_offset, replayed=replayed)
+    findings = ledger.close()
+    Bookmark(ends, ledger.early, ledger.latest).save(bookmark)
+    return Report(
+        contract.name, counts["records"], counts["rows"], counts["dead"], tuple(findings), time.monotonic() - began
+    )
+
+
+class _Reader:
+    """Reads committed records between offsets, a few partitions' worth of memory at a time."""
+
+    def __init__(self, endpoints: Endpoints, table: str, progress: Progress) -> None:
+        self._config = durability.positioned_consumer(endpoints, f"audit.{table}", f"audit.{table}")
+        self._progress = progress
+
+    def read(self, ranges: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
+        open_ends = {place: end for place, (start, end) in ranges.items() if start < end}
+        if not open_ends:
+            return
+        consumer = Consumer(dict(self._config))
+        try:
+            consumer.assign([TopicPartition(*place, ranges[place][0]) for place in open_ends])
+            heard = time.monotonic()
+            while open_ends:
+                messages = consumer.consume(BATCH_RECORDS, 0.2)
+                self._progress(len(messages))
+                if messages:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > SILENCE_SECONDS:
+                    waiting = ", ".join(f"{topic}[{number}]" for topic, number in open_ends)
+                    raise NotReady(
+                        f"Nothing more could be read of {waiting} in {SILENCE_SECONDS:.0f} s: "
+                        "a transaction is open there, or its brokers are down."
+                    )
+                for message in messages:
+                    yield from self._within(message, open_ends)
+        finally:
+            consumer.close()
+
+    def _within(self, message: Message, open_ends: dict[Partition, int]) -> Iterator[Message]:
+        error = message.error()
+        if error is not None and error.code() != END_OF_PARTITION:
+            raise KafkaException(error)
+        topic, partition, offset = origin(message)
+        end = open_ends.get((topic, partition))
+        if end is None:
+            return
+        if error is None and offset < end:
+            yield message
+        if offset >= end - (error is None):
+            del open_ends[(topic, partition)]
+
+
+def _row_origin(message: Message) -> tuple[Partition, int]:
+    row = orjson.loads(message.value() or b"null")
+    try:
+        return (row["_topic"], row["_partition"]), row["_offset"]
+    except (KeyError, TypeError):
+        raise _foreign(message) from None
+
+
+def _dead_origin(message: Message) -> tuple[Partition, int]:
+    told = headers(message)
+    try:
+        return (told["topic"], int(told["partition"])), int(told["offset"])
+    except (KeyError, ValueError):
+        raise _foreign(message) from None
+
+
+def _foreign(message: Message) -> DroplessError:
+    topic, partition, offset = origin(message)
+    return DroplessError(
+        f"{topic}[{partition}]@{offset} was not written by the union: it does not say which raw record it came from."
+    )
