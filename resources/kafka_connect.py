@@ -19,7 +19,16 @@ from resources.waiting import until
 
 # Honoured by Debezium although its validation does not list them.
 UNLISTED = frozenset(
-    {"offset.mismatch.strategy", "topic.cache.size", "topic.delimiter", "topic.heartbeat.prefix", "topic.transaction"}
+    {
+        "capture.mode.full.update.type",
+        "capture.scope",
+        "capture.target",
+        "offset.mismatch.strategy",
+        "topic.cache.size",
+        "topic.delimiter",
+        "topic.heartbeat.prefix",
+        "topic.transaction",
+    }
 )
 # Handed on to a client, converter or transformation, each of which knows its own properties.
 PASSED_ON = (
