@@ -158,15 +158,12 @@ def check_together(contracts: Iterable[tuple[str, Contract]]) -> None:
     for where, contract in contracts:
         for made in (contract.name, names.changes_table(contract.name)):
             if made in tables:
-                raise Problem(
-                    f"The table {made!r} is declared in both {tables[made]} and {where}; rename one.", whole=True
-                )
+                raise Problem(f"The table {made!r} is declared in both {tables[made]} and {where}; rename one.")
             tables[made] = where
         for source in contract.sources:
             slot = names.slot(contract.name, source.name)
             if slot in slots:
                 raise Problem(
                     f"{slots[slot]} and {where} would both make the replication slot {slot!r}; rename a source.",
-                    whole=True,
                 )
             slots[slot] = where

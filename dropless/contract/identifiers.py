@@ -29,13 +29,14 @@ def check_name(name: str) -> str:
 
 
 def check_foreign(name: str) -> str:
-    """A source's own name, which may hold anything that can be seen.
+    """A source's own name, which may hold almost anything that can be seen.
 
     Raises:
-        Problem: it is empty or holds a control character.
+        Problem: it is empty, or holds a control character or `${`.
     """
-    if not name or _CONTROL.search(name):
-        raise Problem(f"is {name!r}; it must not be empty or hold control characters")
+    # Connect would take ${...} for a reference to a secret.
+    if not name or _CONTROL.search(name) or "${" in name:
+        raise Problem(f"is {name!r}; it must not be empty or hold control characters or ${{")
     return name
 
 

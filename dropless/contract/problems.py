@@ -9,24 +9,23 @@ Path = tuple[str | int, ...]
 """A place in a contract's attributes: names of keys and indexes of list items."""
 
 
-class Problem(ValueError):  # noqa: N818 - pydantic turns ValueErrors into validation errors; this is the sentence in one
+class Problem(ValueError):
     """One thing that is wrong.
 
     `message` continues the name of the place ("column 'amount', `type`" + "is 'money', which ...").
-    `path` is relative to the validated model; with `whole`, the message is a sentence of its own.
+    `path` is relative to the validated model.
     """
 
-    def __init__(self, message: str, path: Path = (), *, whole: bool = False) -> None:
+    def __init__(self, message: str, path: Path = ()) -> None:
         super().__init__(message)
         self.message = message
         self.path = path
-        self.whole = whole
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`'s clause for the closest known name, or nothing."""
+    """The clause ` (did you mean 'x'?)` for the closest known name, or nothing."""
     close = get_close_matches(text, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return f" (did you mean {str(close[0])!r}?)" if close else ""
 
 
 def listed(names: Iterable[object]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -64,24 +64,22 @@ _PATTERNS = {
 
 
 def _keys(model: type[BaseModel], path: Path) -> list[str]:
-    # Follows the annotations to the model at the path; list indexes and mapping keys lead to the element type.
-    here: object = model
+    """The keys of the model at a path, found by following the annotations."""
+    here: Any = model
     for step in path:
         if isinstance(here, type) and issubclass(here, BaseModel):
-            here = here.model_fields[str(step)].annotation
-            here = _models(here)
-    if isinstance(here, type) and issubclass(here, BaseModel):
-        return [field.alias or name for name, field in here.model_fields.items()]
-    return []
+            annotation = here.model_fields[str(step)].annotation
+            # An index or a mapping's key comes next and leads to the element.
+            here = annotation if get_origin(annotation) in {tuple, dict} else _model_in(annotation)
+        else:
+            here = _model_in(here)
+    return [field.alias or name for name, field in here.model_fields.items()]
 
 
-def _models(annotation: Any) -> Any:
+def _model_in(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    for argument in get_args(annotation):
-        if found := _models(argument):
-            return found
-    return None
+    return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
 
 
 def _shown(value: object) -> str:

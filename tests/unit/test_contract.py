@@ -1,0 +1,400 @@
+"""What a contract may say, and what is said to a person when it says something else."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from contracts import FOUR, ORDERS_FILE, SENSORS, contract, orders
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropless.contract import ColumnType, Contract, Kind, load_contracts, parse_contract
+from dropless.contract.identifiers import join, split
+from dropless.contract.problems import Problem
+from dropless.errors import ContractError
+
+COMPONENT = "pipeline_assets.components.UnifiedTable"
+
+
+def test_the_example_is_a_contract_of_three_sources() -> None:
+    found = orders()
+    assert [source.name for source in found.sources] == ["store", "webshop", "marketplace"]
+    assert found.column("amount").type == ColumnType(Kind.DECIMAL, 18, 2)
+    assert found.column("customer_id").pii
+    assert found.source("webshop").key == ("shop_code", "order_no")
+    assert found.source("marketplace").key == ("_id",)
+
+
+def test_every_source_of_the_example_fills_every_column() -> None:
+    found = orders()
+    names = {column.name for column in found.columns}
+    assert all(set(source.columns) == names for source in found.sources)
+
+
+def test_a_contract_can_have_one_source_or_four() -> None:
+    assert len(contract(SENSORS).sources) == 1
+    assert len(contract(FOUR).sources) == 4
+
+
+def test_limits_have_defaults() -> None:
+    found = contract({key: value for key, value in SENSORS.items() if key != "partitions"})
+    assert (found.partitions, found.freshness.warn, found.freshness.fail) == (3, 60, 300)
+    assert (found.lake.commit_seconds, found.lake.commit_bytes) == (5, 64 * 1024 * 1024)
+
+
+def test_a_contract_never_changes() -> None:
+    found = contract(SENSORS)
+    with pytest.raises(Exception, match="frozen"):
+        found.name = "other"  # type: ignore[misc]
+
+
+def test_the_file_and_its_attributes_give_the_same_contract() -> None:
+    attributes = yaml.safe_load(ORDERS_FILE.read_text())["attributes"]
+    assert Contract.from_attributes(attributes) == orders()
+
+
+@pytest.mark.parametrize(
+    ("text", "type_"),
+    [(kind.value, ColumnType(kind)) for kind in Kind if kind is not Kind.DECIMAL]
+    + [("decimal(38, 0)", ColumnType(Kind.DECIMAL, 38, 0)), ("decimal(2,2)", ColumnType(Kind.DECIMAL, 2, 2))],
+)
+def test_a_type_is_written_as_it_is_read(text: str, type_: ColumnType) -> None:
+    assert ColumnType.parse(text) == type_
+    assert ColumnType.parse(str(type_)) == type_
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1), min_size=1))
+def test_any_identifiers_survive_being_joined_by_dots(parts: list[str]) -> None:
+    if any("${" in part for part in parts):
+        return
+    assert split(join(tuple(parts))) == tuple(parts)
+
+
+def test_two_things_of_one_name_are_found_across_contracts(tmp_path: Path) -> None:
+    write(tmp_path / "a", SENSORS)
+    write(tmp_path / "b", SENSORS)
+    with pytest.raises(ContractError, match=r"table 'readings' is declared in both .*a/defs.yaml and .*b/defs.yaml"):
+        load_contracts(tmp_path)
+    write(tmp_path / "b", SENSORS | {"name": "readings_changes"})
+    with pytest.raises(ContractError, match="'readings_changes' is declared in both"):
+        load_contracts(tmp_path)
+    first, second = copy.deepcopy(SENSORS), copy.deepcopy(SENSORS)
+    first["name"], first["sources"][0]["name"] = "a_b", "c"
+    second["name"], second["sources"][0]["name"] = "a", "b_c"
+    write(tmp_path / "a", first)
+    write(tmp_path / "b", second)
+    with pytest.raises(ContractError, match="both make the replication slot 'dropless_a_b_c'"):
+        load_contracts(tmp_path)
+
+
+def test_other_components_are_left_alone(tmp_path: Path) -> None:
+    write(tmp_path / "a", SENSORS)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "defs.yaml").write_text("type: dagster.PythonScriptComponent\nattributes: {x: 1}\n")
+    assert [found.name for found in load_contracts(tmp_path)] == ["readings"]
+
+
+def test_contracts_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    write(tmp_path / "1", FOUR)
+    write(tmp_path / "2", SENSORS)
+    assert [found.name for found in load_contracts(tmp_path)] == ["readings", "stock"]
+
+
+def test_a_missing_folder_is_told() -> None:
+    with pytest.raises(ContractError, match="is not a folder"):
+        load_contracts(Path("/nowhere"))
+
+
+EDITS: list[tuple[str, str, str]] = [
+    # what to replace in the example, by what, and the sentence after `file:line: `
+    ("name: orders\n", "name: Orders\n", "4: `name` is 'Orders'; a name is a lower-case letter, then"),
+    ("name: orders\n", "name: heartbeat\n", "4: `name` is 'heartbeat', which is reserved: it would be mistaken"),
+    ("name: orders\n", f"name: {'o' * 41}\n", "4: `name` has 41 characters; a name has at most 40."),
+    (
+        "owner: team:commerce",
+        "owner: commerce",
+        "6: `owner` is 'commerce'; it must be an e-mail address or team:<name>.",
+    ),
+    ("owner:", "ower:", "6: The contract has no `ower` (did you mean 'owner'?); it has name, description, owner,"),
+    (
+        "type: boolean,",
+        "type: bool,",
+        "17: Column 'gift', `type` is 'bool', which is not a type (did you mean 'boolean'?); the",
+    ),
+    ("decimal(18,2)", "decimal(39,2)", "11: Column 'amount', `type` has 39 digits; a decimal holds 1 to 38."),
+    ("decimal(18,2)", "decimal(2,3)", "11: Column 'amount', `type` has 3 digits after the point but only 2 in all."),
+    ('"decimal(18,2)"', "decimal", "11: Column 'amount', `type` is 'decimal'; a decimal needs its precision and scale"),
+    (
+        "name: gift, type",
+        "name: _gift, type",
+        "17: Column '_gift', `name` is '_gift'; names with a leading underscore are",
+    ),
+    ("name: gift, type", "name: updated_at_us, type", "17: Column 'updated_at_us' has a reserved name: the timestamp"),
+    ("name: gift, type", "name: promised_on, type", "18: Column 'promised_on' is declared twice; a column has one"),
+    ("name: gift, type", "nam: gift, type", "17: Column number 9 needs `name`."),
+    (
+        "type: boolean,",
+        "type: boolean, allowed: [yes_],",
+        "17: Column 'gift', `allowed` lists allowed values for the type",
+    ),
+    ("allowed: [placed,", "allowed: [paid,", "13: Column 'status', `allowed` names 'paid' twice."),
+    (
+        "time_column: placed_at",
+        "time_column: placed",
+        "23: `time_column` is 'placed', which is not a column (did you mean",
+    ),
+    (
+        "time_column: placed_at",
+        "time_column: status",
+        "23: `time_column` is 'status', a string; it must be a timestamp",
+    ),
+    (
+        "time_column: placed_at",
+        "time_column: updated_at",
+        "23: `time_column` is 'updated_at', which may be null; declare",
+    ),
+    ("{warn: 60, fail: 300}", "{warn: 600, fail: 300}", "24: `freshness` warns after 600 seconds but fails after 300;"),
+    ("{warn: 60, fail: 300}", "{warn: soon}", "24: `freshness`, `warn` is 'soon'; it must be a valid integer."),
+    ("- name: webshop\n", "- name: store\n", "44: Source 'store' is declared twice; each source needs a name of its"),
+    (
+        "table: shop.orders",
+        "table: orders",
+        "45: Source 'webshop', `postgresql`, `table` is 'orders'; it must be schema",
+    ),
+    (
+        "table: shop.orders",
+        '"table": "shop.\\x01"',
+        "45: Source 'webshop', `postgresql`, `table` is 'shop.\\x01'; it must",
+    ),
+    (
+        "table: shop.orders",
+        '"table": "${file:x}.t"',
+        "45: Source 'webshop', `postgresql`, `table` is '${file:x}.t'; it",
+    ),
+    ("table: shop.orders", "table: dropless.orders", "45: Source 'webshop', `postgresql`, `table` is in the schema"),
+    ("key: [shop_code, order_no]", "key: []", "45: Source 'webshop', `postgresql`, `key` is []; it must be"),
+    ("key: [shop_code, order_no]", "key: [a, a]", "45: Source 'webshop', `postgresql`, `key` names 'a' twice."),
+    ("      mongodb: {database: marketplace, collection: orders}\n", "", "61: Source 'marketplace' must have either"),
+    (
+        "collection: orders}",
+        "collection: orders, key: [id]}",
+        "62: Source 'marketplace', `mongodb`, `key` must be [_id]",
+    ),
+    (
+        "database: webshop, table: shop.",
+        "database: store, table: public.",
+        "44: Source 'webshop' reads the same table as",
+    ),
+    ("item_count: pieces", "items: pieces", "35: Source 'store', column 'items' is not a column of 'orders'"),
+    ("        order_id: id\n", "", "29: Source 'store', `columns` does not say where column 'order_id' comes"),
+    (
+        "divide: 100}",
+        "divide: 0}",
+        "32: Source 'store', column 'amount', `divide` is 0; it must be greater than or equal",
+    ),
+    (
+        "divide: 100}",
+        "divid: 100}",
+        "32: Source 'store', column 'amount' has no `divid` (did you mean 'divide'?); it has",
+    ),
+    (
+        "gift: is_gift",
+        "gift: {from: is_gift, divide: 2}",
+        "38: Source 'store', column 'gift', `divide` works on numbers,",
+    ),
+    ("gift: is_gift", "gift: {from: is_gift, timezone: UTC}", "38: Source 'store', column 'gift', `timezone` works on"),
+    (
+        "gift: is_gift",
+        "gift: 5",
+        "38: Source 'store', column 'gift' is 5; it must be a source column's name or an object",
+    ),
+    (
+        "gift: is_gift",
+        "gift: {constant: 1}",
+        "38: Source 'store', column 'gift', `constant` is 1, which is not true or",
+    ),
+    ("gift: is_gift", "gift: {}", "38: Source 'store', column 'gift' needs `from`, the source's column, or `constant`"),
+    ("gift: is_gift", "gift: {from: a, constant: true}", "38: Source 'store', column 'gift' has both `from` and"),
+    ("gift: is_gift", "gift: {constant: true, default: true}", "38: Source 'store', column 'gift', `default`"),
+    (
+        "gift: is_gift",
+        "gift: {from: a, values: {1: true}, divide: 2}",
+        "38: Source 'store', column 'gift', `divide` has",
+    ),
+    ("gift: is_gift", "gift: {from: a, values: {}}", "38: Source 'store', column 'gift', `values` is {}; it must map"),
+    (
+        "gift: is_gift",
+        "gift: {from: a, values: {1: true, '1': false}}",
+        "38: Source 'store', column 'gift', `values` has the",
+    ),
+    ("gift: is_gift", "gift: {from: a..b}", "38: Source 'store', column 'gift', `from` is 'a..b'; it must be names"),
+    ("gift: is_gift", "gift: {from: a, default: }", "38: Source 'store', column 'gift', `default` is empty; leave it"),
+    (
+        "P: paid",
+        "P: payed",
+        "34: Source 'store', column 'status', `values` gives 'payed', which is not allowed (did you mean",
+    ),
+    ("timezone: Europe/Berlin", "timezone: Europe/Bern", "41: Source 'store', column 'placed_at', `timezone` is"),
+    ("timezone: Europe/Berlin", "timezone: ../UTC", "41: Source 'store', column 'placed_at', `timezone` is '../UTC'"),
+    ("type: pipeline", "typ: pipeline", "1: The file must have `type: pipeline_assets.components.UnifiedTable` and"),
+    (COMPONENT, "pipeline_assets.components.UnifedTable", "1: `type` is 'pipeline_assets.components.UnifedTable'; did"),
+    ("attributes:\n", "attribute:\n", "3: `attribute` does not belong here (did you mean 'attributes'?); a contract"),
+    # YAML itself
+    ("name: orders\n", "name: orders\n  name: orders\n", "5: The key 'name' is there twice; remove one."),
+    ("name: orders\n", "name: &x orders\n", "4: Anchors and aliases (& and *) are not allowed; write the value out."),
+    (
+        "name: orders\n",
+        "name: !!python/object:os.system orders\n",
+        "4: The tag 'tag:yaml.org,2002:python/object:os.system'",
+    ),
+    ("  name: orders\n", "\tname: orders\n", "4: The line is indented with a tab; YAML wants spaces."),
+    ("name: orders\n", "name: [orders\n", "5: This is not YAML: "),
+    ("gift: is_gift", "gift: {constant: no}", "38: 'no' means different things to different YAML readers; put it in"),
+    ("divide: 100}", "divide: 0x64}", "32: '0x64' means different things to different YAML readers; put it in quotes."),
+    (
+        "name: orders\n",
+        'name: "{{ env.NAME }}"\n',
+        "4: A contract takes no templates ({{ ... }}); write the value out.",
+    ),
+    (
+        "time_column: placed_at",
+        "time_column: placed_at\n---\nx: 1",
+        "24: A second document starts here; a contract has",
+    ),
+    ("name: orders\n", f"name: {'[' * 30}{']' * 30}\n", "4: The YAML is nested more than 20 levels deep."),
+    ("name: orders\n", "? [a]\n  : b\n", "4: A key must be a single text, not a list or an object."),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), EDITS, ids=[f"{new!r:.60}" for _, new, _ in EDITS])
+def test_a_mistake_is_one_sentence_with_file_and_line(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    text = ORDERS_FILE.read_text()
+    assert old in text
+    file = tmp_path / "defs.yaml"
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(ContractError) as caught:
+        load_contracts(tmp_path)
+    said = str(caught.value)
+    assert said.startswith(f"{file}:{sentence}")
+    assert "\n" not in said
+    assert said.endswith((".", "?"))
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "1: The file must have"),
+        (b"- 1\n", "1: The file must have"),
+        (b"\nname: \xff\n", "2: The file is not UTF-8 text."),
+        (b"a: 1\nb: \x01\n", "2: The file holds a character that YAML does not allow."),
+        (b"[" * 100_000, "1: The YAML is nested more than 20 levels deep."),
+        (b"# " + b"x" * 1_000_000, "1: The file has 1000002 bytes; a contract has at most 1000000."),
+        (f"type: {COMPONENT}\n".encode(), "1: `attributes` must be an object that describes a unified table."),
+    ],
+)
+def test_what_is_not_a_contract_at_all_is_told_too(tmp_path: Path, data: bytes, sentence: str) -> None:
+    file = tmp_path / "defs.yaml"
+    file.write_bytes(data)
+    with pytest.raises(ContractError) as caught:
+        parse_contract(file)
+    assert str(caught.value).startswith(f"{file}:{sentence}")
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_a_contract_or_a_sentence(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_bytes(data)
+    with pytest.raises(ContractError):
+        parse_contract(file)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, child in children for place in places(child, (*path, key)))]
+
+
+@given(st.data())
+def test_any_value_in_any_place_is_accepted_or_told_in_one_sentence(data: st.DataObject) -> None:
+    attributes = copy.deepcopy(FOUR)
+    *parents, last = data.draw(st.sampled_from(places(attributes)[1:]))
+    here: Any = attributes
+    for step in parents:
+        here = here[step]
+    here[last] = data.draw(json_values)
+    try:
+        Contract.from_attributes(attributes)
+    except ContractError as error:
+        assert "\n" not in str(error).replace("\\n", "")  # noqa: PT017 - both outcomes are fine
+
+
+def test_a_slot_name_that_postgresql_would_cut_is_refused() -> None:
+    attributes = copy.deepcopy(SENSORS)
+    attributes["name"], attributes["sources"][0]["name"] = "t" * 30, "s" * 30
+    with pytest.raises(ContractError, match="of 70 characters; PostgreSQL allows 63"):
+        contract(attributes)
+
+
+def test_values_may_be_looked_up_by_numbers_and_booleans() -> None:
+    attributes = copy.deepcopy(SENSORS)
+    attributes["columns"].append({"name": "state", "type": "string"})
+    attributes["sources"][0]["columns"]["state"] = {"from": "s", "values": {7: "seven", True: "yes", "x": "else"}}
+    assert contract(attributes).source("plant").columns["state"].values == {"7": "seven", "true": "yes", "x": "else"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "constant", "fits"),
+    [
+        ("string", "x", True),
+        ("string", 5, False),
+        ("string", "a\0b", False),
+        ("int", 2**31 - 1, True),
+        ("int", 2**31, False),
+        ("int", True, False),
+        ("long", 2**63 - 1, True),
+        ("long", 2**63, False),
+        ("double", 1.5, True),
+        ("double", float("inf"), False),
+        ("double", float("nan"), False),
+        ("decimal(4,2)", "99.99", True),
+        ("decimal(4,2)", 1.5, True),
+        ("decimal(4,2)", "100", False),
+        ("decimal(4,2)", "0.001", False),
+        ("decimal(4,2)", "NaN", False),
+        ("boolean", False, True),
+        ("boolean", 0, False),
+        ("date", "2026-02-28", True),
+        ("date", "2026-02-29", False),
+        ("timestamp", "2026-02-28T12:00:00+01:00", True),
+        ("timestamp", "2026-02-28T12:00:00", False),
+        ("json", "{}", False),
+    ],
+)
+def test_a_literal_must_fit_the_column(type_: str, constant: object, fits: bool) -> None:  # noqa: FBT001
+    attributes = copy.deepcopy(SENSORS)
+    attributes["columns"].append({"name": "extra", "type": type_})
+    attributes["sources"][0]["columns"]["extra"] = {"constant": constant}
+    if fits:
+        contract(attributes)
+    else:
+        with pytest.raises(ContractError, match="column 'extra', `constant`"):
+            contract(attributes)
+
+
+def test_a_problem_is_a_sentence_without_its_place() -> None:
+    assert str(Problem("is wrong", ("a",))) == "is wrong"
+
+
+def write(folder: Path, attributes: dict[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "defs.yaml").write_text(yaml.safe_dump({"type": COMPONENT, "attributes": attributes}))
