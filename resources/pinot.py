@@ -66,7 +66,9 @@ class PinotTables:
             doing = f"show table {table.name!r}"
             config = self._controller.call(doing, "GET", path, params={"type": "realtime"}).json().get("REALTIME")
             if config:
-                properties = managed(table.properties, config)
+                # Pinot answers the name that it gave to the table's real-time half.
+                own = config | {"tableName": config["tableName"].removesuffix("_REALTIME")}
+                properties = managed(table.properties, own)
                 found[table.id] = Resource(table.system, table.kind, table.name, properties)
         return found
 
