@@ -23,7 +23,7 @@ from dropless.lake.schema import changes_schema
 from dropless.lake.status import Status
 from dropless.lake.store import Store
 from dropless.lake.table import ChangesTable
-from dropless.records import END_OF_PARTITION, POSITION_GONE, origin
+from dropless.records import END_OF_PARTITION, FATAL, POSITION_GONE, origin
 
 log = structlog.get_logger()
 
@@ -157,7 +157,7 @@ class LakeWriter:
         if error.code() == END_OF_PARTITION:
             _, partition, offset = origin(message)
             self._ends[partition] = offset
-        elif error.code() == POSITION_GONE or error.fatal():
+        elif error.code() in {POSITION_GONE, FATAL}:
             # The next session's look at the topic's ends tells what happened.
             raise KafkaException(error)
         else:

@@ -15,10 +15,10 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from dropless.errors import DroplessError
-from dropless.records import END_OF_PARTITION, POSITION_GONE, origin
+from dropless.records import END_OF_PARTITION, FATAL, POSITION_GONE, origin
 from dropless.union.batch import Partition, Route, fill
 from dropless.union.status import Status
-from dropless.union.transaction import Stopping, Transactions
+from dropless.union.transaction import SlotTaken, Stopping, Transactions
 from dropless.union.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -85,8 +85,6 @@ class Union:
                 self._turn(consumer)
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
-            if error.code() == KafkaError.FENCED_INSTANCE_ID:
-                raise DroplessError(f"Another process runs slot {self._status.slot}: this one stops.") from None
             log.warning("starting a new consumer", error=error.name(), detail=error.str())
             self._status.state = "recovering"
             self._stop.wait(1.0)
@@ -116,18 +114,23 @@ class Union:
         self._status.producers_made = self._transactions.made
         if committed:
             self._positions |= batch.next
+        else:
+            # A transaction is whole or void: its offsets tell which.
+            committed = self._rewind(consumer, batch.first) == batch.next
+        if committed:
             self._status.committed(batch, time.monotonic() - began)
         else:
             self._status.batches_rewound += 1
-            self._rewind(consumer, batch.first)
 
-    def _rewind(self, consumer: Consumer, first: Mapping[Partition, int]) -> None:
-        """Go back to the committed offsets, or to `first` where nothing was ever committed."""
+    def _rewind(self, consumer: Consumer, first: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Go to the committed offsets, or to `first` where nothing was ever committed, and tell them."""
+        targets = {}
         for place, offset in self._committed(consumer, list(first)).items():
-            target = offset if offset >= 0 else first[place]
+            targets[place] = target = offset if offset >= 0 else first[place]
             consumer.seek(TopicPartition(*place, target))
             self._positions[place] = max(0, target)
             self._ends.pop(place, None)
+        return targets
 
     def _committed(self, consumer: Consumer, places: list[Partition]) -> dict[Partition, int]:
         if not places:
@@ -157,8 +160,9 @@ class Union:
                 f"Records of {message.topic()} [{message.partition()}] are gone that the union has not read "
                 f"({error.str()}): restore the topic, or reset the group's offsets and reconcile."
             )
-        elif error.fatal():
-            raise KafkaException(error)
+        elif code == FATAL:
+            # It cannot be asked for its code; the only known one is that another process has this slot.
+            raise SlotTaken(self._status.consumer["group.instance.id"])
         else:
             log.warning("consumer met an error", error=error.name(), detail=error.str())
         return False

@@ -16,6 +16,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dropless.durability import ClientConfig
+from dropless.errors import DroplessError
 from dropless.union.batch import Batch
 from dropless.union.watchdog import Watchdog
 
@@ -32,6 +33,13 @@ SLOW_COMMIT_SECONDS = 5.0
 
 class Stopping(Exception):
     """The worker is to stop and the brokers do not answer."""
+
+
+class SlotTaken(DroplessError):
+    """Another process joined the group in this one's place."""
+
+    def __init__(self, slot: object) -> None:
+        super().__init__(f"Another process runs as {slot}: this one stops.")
 
 
 class Transactions:
@@ -86,6 +94,7 @@ class Transactions:
 
         Raises:
             Stopping: the worker is to stop and the batch is in doubt.
+            SlotTaken: another process has this one's place in the group.
             KafkaException: the brokers refuse a new producer for good.
         """
         producer = self._producer
@@ -107,6 +116,8 @@ class Transactions:
                 self._replace("the commit was slow or met a broken connection")
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
+            if error.code() == KafkaError.FENCED_INSTANCE_ID:
+                raise SlotTaken(self._config["transactional.id"]) from None
             log.warning("transaction failed", error=error.name(), detail=error.str(), abort=error.txn_requires_abort())
             if not (error.txn_requires_abort() and self._aborted(producer)):
                 self._replace(error.name())
@@ -157,9 +168,9 @@ class Transactions:
                     return call(CALL_SECONDS)
             except KafkaException as raised:
                 error: KafkaError = raised.args[0]
-                self._doubtful = True
                 if not error.retriable() or time.monotonic() > deadline:
                     raise
+                self._doubtful = True
                 if self._stop.wait(0.05):
                     raise Stopping(name) from raised
 

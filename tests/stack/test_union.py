@@ -1,0 +1,256 @@
+"""The union worker against the real brokers: exactly once and in order, whatever happens to it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
+from small_union import SmallUnion, eventually, in_background, status
+
+from dropless import durability, names
+from dropless.endpoints import Endpoints
+from dropless.settings import Settings
+from dropless.union.loop import Union
+from dropless.union.status import Status
+from dropless.union.transaction import Transactions
+from dropless.union.watchdog import Watchdog
+from dropless.union.worker import routes
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def union(tmp_path: Path, endpoints: Endpoints, settings: Settings) -> Iterator[SmallUnion]:
+    made = SmallUnion(tmp_path, endpoints, settings)
+    made.make_topics()
+    yield made
+    made.remove()
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def start(union: SmallUnion, slot: int = 0) -> tuple[subprocess.Popen[bytes], int]:
+    port = free_port()
+    return union.worker(slot, "--status-port", str(port)), port
+
+
+def test_every_record_becomes_a_row_or_a_dead_letter_and_the_status_says_so(union: SmallUnion):
+    union.write(5000)
+    _, port = start(union)
+    found = union.audit()
+    assert eventually(lambda: status(port)["rows_in"] == 5000)
+    told = status(port)
+    assert (told["rows_out"], told["rows_dead"]) == (found["rows"], found["dead"])
+    assert told["rows_skipped"] == 5000 - found["raw"]
+    assert found["dead"] > 0
+    assert told["sources"]["shop"]["rows_out"] == found["rows"]
+    assert told["effective"]["producer"]["acks"] == "all"
+    assert told["effective"]["consumer"]["isolation.level"] == "read_committed"
+    # Markers occupy offsets, yet nothing is left to read.
+    assert eventually(lambda: set(status(port)["lag"].values()) == {0})
+    assert len(told["assignment"]) == union.contract.partitions
+
+
+def test_it_starts_within_three_seconds_and_stops_within_five(union: SmallUnion):
+    union.write(100)
+    began = time.time()
+    process, port = start(union)
+    assert eventually(lambda: status(port)["last_commit"]) - began < 3
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert time.monotonic() - began < 5
+
+
+def test_killed_workers_leave_no_gap_and_no_duplicate(union: SmallUnion):
+    process, _ = start(union)
+    with in_background(lambda: union.write(30_000, rate=3000)):
+        for pause in (1.3, 0.9, 1.7, 0.4, 1.1, 1.5):
+            time.sleep(pause)
+            process.kill()
+            process.wait()
+            process, _ = start(union)
+    assert union.audit()["raw"] > 25_000
+
+
+def test_workers_that_come_and_go_share_the_partitions_without_loss_or_repetition(union: SmallUnion):
+    first, first_port = start(union, 0)
+    with in_background(lambda: union.write(40_000, rate=2500)):
+        second, second_port = start(union, 1)
+
+        def shared() -> bool:
+            both = [status(first_port)["assignment"], status(second_port)["assignment"]]
+            return all(both) and sum(map(len, both)) == union.contract.partitions
+
+        assert eventually(shared)
+        # A static member's partitions wait for it, so it is given back what it had.
+        first.kill()
+        first.wait()
+        first, first_port = start(union, 0)
+        assert eventually(lambda: status(first_port)["rows_in"] > 0)
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(10) == 0
+        assert eventually(lambda: len(status(first_port)["assignment"]) == union.contract.partitions)
+    union.audit()
+
+
+def test_a_worker_that_was_suspended_does_not_repeat_what_its_heir_did(union: SmallUnion):
+    first, _ = start(union, 0)
+    _, second_port = start(union, 1)
+    with in_background(lambda: union.write(30_000, rate=2500)):
+        assert eventually(lambda: status(second_port)["rows_in"] > 0)
+        first.send_signal(signal.SIGSTOP)
+        # Longer than the session: its partitions go to the other worker.
+        assert eventually(lambda: len(status(second_port)["assignment"]) == union.contract.partitions, 25)
+        first.send_signal(signal.SIGCONT)
+    union.audit()
+
+
+def test_a_second_process_for_the_same_slot_replaces_the_first(union: SmallUnion):
+    union.write(100)
+    first, first_port = start(union)
+    assert eventually(lambda: status(first_port)["rows_in"] > 0)
+    with in_background(lambda: union.write(5000, rate=2000)):
+        _, second_port = start(union)
+        assert first.wait(20) == 1
+        assert eventually(lambda: status(second_port)["rows_in"] > 0)
+    assert "this one stops" in union.log("union-0")
+    union.audit()
+
+
+def test_it_waits_for_topics_that_are_made_later(tmp_path: Path, endpoints: Endpoints, settings: Settings):
+    union = SmallUnion(tmp_path, endpoints, settings)
+    process, port = start(union)
+    assert eventually(lambda: status(port)["state"] == "waiting for topics")
+    union.make_topics()
+    try:
+        union.write(500)
+        union.audit()
+        assert process.poll() is None
+        assert union.log("union-0").count("not made yet") == 1
+    finally:
+        union.remove()
+
+
+class Faulty(Producer):
+    """A real producer that at some calls says what a broken broker would say."""
+
+    faults: dict[str, dict[int, str]]
+    calls: dict[str, int]
+
+    def _meets(self, call: str) -> str | None:
+        self.calls[call] = self.calls.get(call, 0) + 1
+        return self.faults.get(call, {}).pop(self.calls[call], None)
+
+    def commit_transaction(self, timeout: float = -1) -> None:
+        fault = self._meets("commit")
+        if fault == "abort":
+            raise error(KafkaError.INVALID_TXN_STATE, txn_requires_abort=True)
+        if fault == "unknown before":
+            raise error(KafkaError._STATE)
+        super().commit_transaction(timeout)
+        if fault == "unknown after":
+            raise error(KafkaError._TRANSPORT)
+        if fault == "retry":
+            raise error(KafkaError._TIMED_OUT, retriable=True)
+
+    def send_offsets_to_transaction(self, positions: Any, group_metadata: Any, timeout: float = -1) -> None:
+        fault = self._meets("offsets")
+        if fault == "abort":
+            raise error(KafkaError.UNKNOWN_MEMBER_ID, txn_requires_abort=True)
+        super().send_offsets_to_transaction(positions, group_metadata, timeout)
+        if fault == "retry":
+            raise error(KafkaError._TIMED_OUT, retriable=True)
+
+    def abort_transaction(self, timeout: float = -1) -> None:
+        if self._meets("abort") == "unknown":
+            raise error(KafkaError._STATE)
+        super().abort_transaction(timeout)
+
+
+def error(code: int, *, retriable: bool = False, txn_requires_abort: bool = False) -> KafkaException:
+    return KafkaException(KafkaError(code, "injected", False, retriable, txn_requires_abort))
+
+
+@pytest.mark.parametrize(
+    ("faults", "remade"),
+    [
+        pytest.param({"commit": {2: "abort", 4: "abort"}}, 0, id="aborted"),
+        pytest.param({"offsets": {3: "abort"}}, 0, id="offsets-refused"),
+        pytest.param({"commit": {2: "abort"}, "abort": {1: "unknown"}}, 1, id="abort-fails-too"),
+        pytest.param({"commit": {3: "unknown before"}}, 1, id="not-committed-and-nobody-knows"),
+        pytest.param({"commit": {3: "unknown after", 5: "unknown after"}}, 2, id="committed-and-nobody-knows"),
+        pytest.param({"commit": {2: "retry"}, "offsets": {4: "retry"}}, 2, id="late-answers"),
+    ],
+)
+def test_whatever_a_commit_says_each_record_comes_once(
+    union: SmallUnion, faults: dict[str, dict[int, str]], remade: int
+):
+    told = run_here(union, faults)
+    union.audit()
+    assert not any(faults.values()), "a fault was never met"
+    assert told["producers_remade"] == remade
+
+
+def run_here(union: SmallUnion, faults: dict[str, dict[int, str]]) -> dict[str, Any]:
+    """Run the worker's loop in this process until it has read what is written meanwhile."""
+    stop, watchdog = threading.Event(), Watchdog()
+    instance = names.union_transactional_id(union.table, 0)
+    told = Status(
+        table=union.table,
+        slot=0,
+        contract_digest="",
+        consumer=durability.union_consumer(union.endpoints, names.union_group(union.table), instance),
+        producer=durability.transactional_producer(union.endpoints, instance),
+    )
+    calls: dict[str, int] = {}
+
+    def make(config: dict[str, Any]) -> Producer:
+        producer = Faulty(config)
+        producer.faults, producer.calls = faults, calls
+        return producer
+
+    transactions = Transactions(
+        told.producer, unified_topic=union.unified, dead_topic=union.dead, stop=stop, watchdog=watchdog, make=make
+    )
+    loop = Union(routes(union.contract), transactions, told, stop=stop, watchdog=watchdog)
+    with in_background(loop.run):
+        try:
+            for _ in range(8):
+                union.write(300)
+                time.sleep(0.2)
+            eventually(lambda: told.snapshot()["rows_in"] >= union.written, 40)
+        finally:
+            stop.set()
+    return told.snapshot()
+
+
+def test_records_gone_before_they_were_read_stop_the_worker_with_a_sentence(union: SmallUnion):
+    union.write(1000)
+    process, port = start(union)
+    assert eventually(lambda: status(port)["rows_in"] == 1000)
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+    union.write(1000)
+    union.delete_records(union.raw)
+    process, _ = start(union)
+    assert process.wait(20) == 1
+    assert "are gone that the union has not read" in union.log("union-0")
+
+
+def test_an_unknown_table_is_one_sentence(union: SmallUnion):
+    process = union.start("dropless.union.worker", "--table", "nope", log="nope")
+    assert process.wait(20) == 1
+    assert "declares a table 'nope'" in union.log("nope")
