@@ -50,16 +50,19 @@ def in_lake(endpoints: Endpoints, table: str) -> Arrived | None:
         DroplessError: the object storage does not answer.
     """
     # Heavy, and not needed by whoever looks at Pinot alone.
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
     from deltalake import DeltaTable  # noqa: PLC0415
     from deltalake.exceptions import TableNotFoundError  # noqa: PLC0415
 
     store = Store.pipeline(endpoints)
     try:
         lake = DeltaTable(store.uri(names.changes_table(table)), storage_options=store.delta_options())
-        files = lake.get_add_actions(flatten=True).to_pylist()
+        files = pa.table(lake.get_add_actions(flatten=True))
     except TableNotFoundError:
         return None
     except OSError as error:
         raise DroplessError(f"The lake does not answer at {endpoints.s3}: {error}.") from error
-    commits = [each["max._committed_at"] for each in files if each.get("max._committed_at")]
-    return Arrived(sum(each["num_records"] or 0 for each in files), max(commits, default=None), {})
+    if not files.num_rows:
+        return Arrived(0, None, {})
+    return Arrived(pc.sum(files["num_records"]).as_py() or 0, pc.max(files["max._committed_at"]).as_py(), {})

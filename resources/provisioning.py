@@ -176,4 +176,5 @@ def _settle(desired: Sequence[Resource], known: Mapping[str, Adapter], seconds: 
 
 def _counted(kind: str, resources: Sequence[Resource]) -> str:
     words = kind.replace("_", " ")
-    return f"{len(resources)} {words}{'' if len(resources) == 1 else 's'}"
+    ending = "es" if words.endswith("s") else "s"
+    return f"{len(resources)} {words}{'' if len(resources) == 1 else ending}"
