@@ -1,4 +1,8 @@
-"""Asset keys: `platform/<system>`, `<kind>/<name>` for what is provisioned, `<system>/<name>` for data that flows."""
+"""Asset keys. The UI's graph shows their last part alone, so that part must tell what the asset is.
+
+`platform/<system>`; `<kind>/<name>` for what is provisioned, or `<table>/<kind>` where the name is only the table's;
+`<system>/<name>` for data that flows.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +20,30 @@ def system(name: str) -> dg.AssetKey:
 
 
 def provisioned(kind: str, name: str) -> dg.AssetKey:
-    """A thing that is made to exist, under the same two words as in `dropless apply --only kind:name`."""
+    """A thing that is made to exist and has a name of its own."""
     return dg.AssetKey([kind, name])
+
+
+def of_table(table: str, what: str) -> dg.AssetKey:
+    """A thing that is made to exist once per unified table: its Pinot schema, its union worker."""
+    return dg.AssetKey([table, what])
 
 
 def of(resource: Resource) -> dg.AssetKey:
     """The asset of one provisioned thing."""
+    if resource.kind in ("pinot_schema", "pinot_table"):
+        return of_table(resource.name, resource.kind)
     return provisioned(resource.kind, resource.name)
 
 
 def union_worker(table: str) -> dg.AssetKey:
     """The processes that unite a table's sources."""
-    return dg.AssetKey(["union_worker", table])
+    return of_table(table, "union_worker")
 
 
 def lake_writer(table: str) -> dg.AssetKey:
     """The process that writes a table's changes to the lake."""
-    return dg.AssetKey(["lake_writer", table])
+    return of_table(table, "lake_writer")
 
 
 def source(table: str, source_name: str) -> dg.AssetKey:

@@ -81,7 +81,7 @@ def _union(contract: Contract) -> Iterator[dg.AssetSpec]:
 def _pinot(contract: Contract) -> dg.AssetSpec:
     return dg.AssetSpec(
         keys.pinot_table(contract.name),
-        deps=[keys.topic(names.unified_topic(contract.name)), keys.provisioned("pinot_table", contract.name)],
+        deps=[keys.topic(names.unified_topic(contract.name)), keys.of_table(contract.name, "pinot_table")],
         description=f"{contract.description}\n\nThe newest state of every row, for SQL, seconds behind the sources. "
         'Deleted rows stay with `"_deleted" = true`: filter them out.',
         kinds={"pinot", "table"},

@@ -129,5 +129,5 @@ def _needs(contract: Contract, resource: Resource) -> Iterator[dg.AssetKey]:
             kind = "postgresql_source" if contract.source(source).postgresql else "mongodb_source"
             yield keys.provisioned(kind, resource.name)
         case "pinot_table":
-            yield keys.provisioned("pinot_schema", contract.name)
+            yield keys.of_table(contract.name, "pinot_schema")
             yield keys.provisioned("topic", names.unified_topic(contract.name))
