@@ -22,6 +22,7 @@ from dropless.plan import Action, Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
 from resources.provisioning import adapters, check, preview, provision
+from resources.waiting import until
 
 Known = dict[str, Adapter]
 
@@ -47,6 +48,12 @@ def differences(known: Known, *resources: Resource) -> list[tuple[str, object, o
         for change in preview(resources, known).changes
         for each in change.properties
     ]
+
+
+def drift(known: Known, resource: Resource) -> list[tuple[str, object, object]]:
+    """The differences, once there are some: a change by hand reaches the last node a moment after the first."""
+    until("the drift", lambda: None if differences(known, resource) else "nothing differs yet", 10)
+    return differences(known, resource)
 
 
 class TestTheWhole:
@@ -103,7 +110,7 @@ class TestTopics:
         ]
         target = ConfigResource(ResourceType.TOPIC, probe.name, incremental_configs=entries)
         admin.incremental_alter_configs([target])[target].result()
-        assert differences(known, probe) == [("config/retention.ms", "5", "1000000")]
+        assert drift(known, probe) == [("config/retention.ms", "5", "1000000")]
         provision([probe], known)
         with_unmanaged = replace(probe, properties={"config": {"segment.bytes": "1048576"}})
         assert differences(known, with_unmanaged) == []
@@ -150,7 +157,7 @@ class TestConnectors:
         drifted = dict(connector.properties["config"]) | {"producer.override.acks": "1"}
         url = f"{endpoints.kafka_connect[0]}/connectors/orders.store/config"
         httpx.put(url, json=drifted, timeout=60).raise_for_status()
-        assert differences(known, connector) == [("config/producer.override.acks", "1", "all")]
+        assert drift(known, connector) == [("config/producer.override.acks", "1", "all")]
         provision([connector], known)
 
     def test_no_password_is_in_a_plan_or_in_connects_answers(self, settings, endpoints, everything):
@@ -290,7 +297,7 @@ class TestObjectStorage:
         policy["Statement"][1]["Action"].append("s3:DeleteObject")
         wider = replace(user, properties=dict(user.properties) | {"policy": policy})
         provision([wider], known)
-        assert [path for path, _, _ in differences(known, user)] == ["policy/Statement"]
+        assert [path for path, _, _ in drift(known, user)] == ["policy/Statement"]
         provision([user], known)
 
     def test_the_buckets_are_there_and_others_are_nobodys_business(self, known, everything):
@@ -310,7 +317,7 @@ class TestPinot:
         )
         streams["realtime.segment.flush.threshold.rows"] = "77777"
         httpx.put(url, json=config).raise_for_status()
-        found = differences(known, table)
+        found = drift(known, table)
         assert len(found) == 1
         assert "77777" in str(found[0])
         provision([table], known)
