@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import boto3
@@ -32,7 +32,7 @@ class Store:
     endpoint: str
     region: str
     access_key: str
-    secret_key: str
+    secret_key: str = field(repr=False)
     bucket: str = names.LAKE_BUCKET
 
     @classmethod
@@ -51,17 +51,22 @@ class Store:
         """Where a table lies."""
         return f"s3://{self.bucket}/{table}"
 
-    def delta_options(self, *, patient: bool = True) -> dict[str, str]:
-        """The storage options of delta-rs; commits rest on conditional puts alone.
-
-        A patient client rides out a restart of the store; an impatient one soon says that nothing answers.
-        """
+    def options(self) -> dict[str, str]:
+        """The storage options that every engine of the Arrow family understands."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": self.region,
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_ALLOW_HTTP": str(self.endpoint.startswith("http://")).lower(),
+        }
+
+    def delta_options(self, *, patient: bool = True) -> dict[str, str]:
+        """The storage options of delta-rs; commits rest on conditional puts alone.
+
+        A patient client rides out a restart of the store; an impatient one soon says that nothing answers.
+        """
+        return self.options() | {
             "aws_conditional_put": "etag",
             "timeout": "30s",
             "connect_timeout": "5s",

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -70,10 +71,11 @@ class SmallUnion:
         self._numbers = itertools.count()
         self._processes: list[subprocess.Popen[bytes]] = []
 
-    def make_topics(self) -> None:
+    def make_topics(self, only: str = "") -> None:
         wanted = [
             NewTopic(each.name, each.properties["partitions"], 3, config=dict(each.properties["config"]))
             for each in topics(self.contract)
+            if only in each.name
         ]
         for future in self.admin.create_topics(wanted).values():
             future.result(30)
@@ -224,6 +226,12 @@ def raw_record(number: int) -> tuple[bytes, bytes | None]:
         "ts_ms": CREATED // 1000,
     }
     return key, orjson.dumps(envelope)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def status(port: int) -> dict[str, Any]:

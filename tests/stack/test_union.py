@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
-from small_union import SmallUnion, eventually, in_background, status
+from small_union import SmallUnion, eventually, free_port, in_background, status
 
 from dropless import durability, names
 from dropless.endpoints import Endpoints
@@ -33,12 +32,6 @@ def union(tmp_path: Path, endpoints: Endpoints, settings: Settings) -> Iterator[
     made.make_topics()
     yield made
     made.remove()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def start(union: SmallUnion, slot: int = 0) -> tuple[subprocess.Popen[bytes], int]:
