@@ -8,6 +8,8 @@ from confluent_kafka import KafkaError, Message
 
 END_OF_PARTITION: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the library's public codes look private
 FATAL: Final = KafkaError._FATAL  # noqa: SLF001
+REPLAYED: Final = "replayed"
+"""The header of a unified row that came out of a dead letter."""
 POSITION_GONE: Final = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 
 

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Message
 
-from dropless import durability, names
+from dropless import names
 from dropless.contract import Contract
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, NotReady
+from dropless.errors import DroplessError
 from dropless.passwords import write
-from dropless.records import END_OF_PARTITION, headers, origin
+from dropless.records import REPLAYED, headers, origin
 from dropless.union.ledger import Finding, Ledger, Partition, Window
 from resources.cluster import ClusterView
-
-BATCH_RECORDS = 10_000
-# An open transaction holds readers back for its time-out, and nothing holds them longer.
-SILENCE_SECONDS = 30.0
-REPLAYED = "replayed"
-"""The header of a row that came out of a dead letter."""
-
-Progress = Callable[[int], None]
+from resources.committed import CommittedReader, Progress
 
 
 @dataclass(frozen=True)
@@ -100,7 +92,7 @@ def audit(endpoints: Endpoints, contract: Contract, bookmark: Path, *, progress:
     ledger = Ledger({place: Window(last.next.get(place, 0), ends[place]) for place in raw}, latest=dict(last.latest))
     ledger.carry(last.early)
     counts = {"records": 0, "rows": 0, "dead": 0}
-    reader = _Reader(endpoints, contract.name, progress)
+    reader = CommittedReader(endpoints, f"audit.{contract.name}", progress)
     for message in reader.read({place: (last.next.get(place, 0), ends[place]) for place in raw}):
         topic, partition, offset = origin(message)
         if message.value() is not None:
@@ -118,51 +110,6 @@ def audit(endpoints: Endpoints, contract: Contract, bookmark: Path, *, progress:
     return Report(
         contract.name, counts["records"], counts["rows"], counts["dead"], tuple(findings), time.monotonic() - began
     )
-
-
-class _Reader:
-    """Reads committed records between offsets, a few partitions' worth of memory at a time."""
-
-    def __init__(self, endpoints: Endpoints, table: str, progress: Progress) -> None:
-        self._config = durability.positioned_consumer(endpoints, f"audit.{table}", f"audit.{table}")
-        self._progress = progress
-
-    def read(self, ranges: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
-        open_ends = {place: end for place, (start, end) in ranges.items() if start < end}
-        if not open_ends:
-            return
-        consumer = Consumer(dict(self._config))
-        try:
-            consumer.assign([TopicPartition(*place, ranges[place][0]) for place in open_ends])
-            heard = time.monotonic()
-            while open_ends:
-                messages = consumer.consume(BATCH_RECORDS, 0.2)
-                self._progress(len(messages))
-                if messages:
-                    heard = time.monotonic()
-                elif time.monotonic() - heard > SILENCE_SECONDS:
-                    waiting = ", ".join(f"{topic}[{number}]" for topic, number in open_ends)
-                    raise NotReady(
-                        f"Nothing more could be read of {waiting} in {SILENCE_SECONDS:.0f} s: "
-                        "a transaction is open there, or its brokers are down."
-                    )
-                for message in messages:
-                    yield from self._within(message, open_ends)
-        finally:
-            consumer.close()
-
-    def _within(self, message: Message, open_ends: dict[Partition, int]) -> Iterator[Message]:
-        error = message.error()
-        if error is not None and error.code() != END_OF_PARTITION:
-            raise KafkaException(error)
-        topic, partition, offset = origin(message)
-        end = open_ends.get((topic, partition))
-        if end is None:
-            return
-        if error is None and offset < end:
-            yield message
-        if offset >= end - (error is None):
-            del open_ends[(topic, partition)]
 
 
 def _row_origin(message: Message) -> tuple[Partition, int]:
