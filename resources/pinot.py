@@ -72,8 +72,20 @@ class PinotTables:
                 found[table.id] = Resource(table.system, table.kind, table.name, properties)
         return found
 
+    def check(self, change: Change) -> None:
+        """Have Pinot validate the table; what it does not know, it would drop without an error.
+
+        Raises:
+            DroplessError: a property is invalid or unknown.
+        """
+        name, body = change.desired.name, dict(change.desired.properties)
+        response = self._controller.call(f"validate table {name!r}", "POST", "/tables/validate", json=body)
+        if unknown := response.json().get("unrecognizedProperties"):
+            raise DroplessError(f"Pinot does not know {', '.join(sorted(unknown))} in table {name!r}.")
+
     def apply(self, change: Change) -> None:
         """Add the table, or change its configuration."""
+        self.check(change)
         name, body = change.desired.name, dict(change.desired.properties)
         if change.action is Action.CREATE:
             self._controller.call(f"add table {name!r}", "POST", "/tables", json=body)

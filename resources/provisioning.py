@@ -34,7 +34,9 @@ ORDER = (
     "pinot_table",
     "process",
 )
-SOURCES = ("postgresql_source", "mongodb_source")
+# Connect signs in at the source to validate a connector, Pinot looks at the schema to validate a table:
+# they are asked only when that thing of the same name is as it should be.
+VALIDATED_AGAINST = {"connector": ("postgresql_source", "mongodb_source"), "pinot_table": ("pinot_schema",)}
 # A connector that follows a killed worker waits for its open transaction first; seen: 63 s.
 READY_SECONDS = 180.0
 SETTLE_SECONDS = 15.0
@@ -74,11 +76,11 @@ def check(changes: Plan, known: Mapping[str, Adapter]) -> None:
     Raises:
         DroplessError: the first refusal.
     """
-    unprepared = {each.desired.name for each in changes.changes if each.desired.kind in SOURCES}
+    changing = {change.desired.id for change in changes.changes}
     for change in changes.changes:
-        adapter = _adapter(change.desired.kind, known)
-        # Connect signs in at the source to validate a connector; it is asked when the source is ready.
-        too_early = change.desired.kind == "connector" and change.desired.name in unprepared
+        kind, name = change.desired.kind, change.desired.name
+        adapter = _adapter(kind, known)
+        too_early = any(f"{needed}:{name}" in changing for needed in VALIDATED_AGAINST.get(kind, ()))
         if isinstance(adapter, Preflight) and not too_early:
             adapter.check(change)
 

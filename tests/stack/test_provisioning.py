@@ -321,3 +321,10 @@ class TestPinot:
         assert len(found) == 1
         assert "77777" in str(found[0])
         provision([table], known)
+
+    def test_what_pinot_would_silently_drop_is_refused(self, known, everything):
+        table = everything["pinot_table:orders"]
+        upsert = dict(table.properties["upsertConfig"]) | {"deleteRecordColumn": "_deleted"}
+        wrong = replace(table, properties=dict(table.properties) | {"upsertConfig": upsert})
+        with pytest.raises(DroplessError, match="does not know /upsertConfig/deleteRecordColumn"):
+            provision([wrong], known)
