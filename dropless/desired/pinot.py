@@ -92,7 +92,11 @@ def pinot_tables(contract: Contract, endpoints: Endpoints, replicas: int = 1) ->
         "tableIndexConfig": indexing,
         "routing": {"instanceSelectorType": "strictReplicaGroup", "segmentPrunerTypes": ["partition"]},
         "upsertConfig": {"mode": "FULL", "comparisonColumn": "_position"},
-        "ingestionConfig": {"transformConfigs": _transforms(contract)},
+        "ingestionConfig": {
+            "transformConfigs": _transforms(contract),
+            # Else a time outside 1971 to 2071 stops the consumption of its partition for ever.
+            "segmentTimeValueCheck": False,
+        },
         "metadata": {},
     }
     return [Resource("pinot", "pinot_table", contract.name, table)]
@@ -113,8 +117,9 @@ def _enumerations(contract: Contract) -> list[str]:
 def _transforms(contract: Contract) -> list[dict[str, str]]:
     moments = [("_committed_at", "_committed_at_us")]
     moments += [(each.name, field_of(each)) for each in contract.columns if _is_moment(each)]
-    # Pinot cannot transform a field onto its own name.
-    return [{"columnName": name, "transformFunction": f"{field} / 1000"} for name, field in moments]
+    # Pinot cannot transform a field onto its own name. This function is a division by 1000 of 64-bit integers;
+    # "/" is one of doubles, and wrong by a millisecond before 1970 and from 2112 on.
+    return [{"columnName": name, "transformFunction": f"toEpochSeconds({field})"} for name, field in moments]
 
 
 def _is_moment(column: Column) -> bool:

@@ -50,7 +50,7 @@ def dumps(value: Any) -> str:
 
 def _number(value: object) -> orjson.Fragment:
     if isinstance(value, Number):
-        return orjson.Fragment(value)
+        return orjson.Fragment(str(value))
     raise TypeError
 
 

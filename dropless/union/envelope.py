@@ -12,6 +12,7 @@ from dropless.union import canonical_json
 from dropless.union.extended_json import plain
 from dropless.union.moments import FIRST, LAST
 from dropless.union.outcome import Unmappable
+from dropless.union.update_description import Unusable, updated
 
 _AFTER: Final = frozenset({"c", "u", "r"})
 TRUNCATE: Final = "truncate: the source's table was emptied, which names no keys; reconciliation removes its rows."
@@ -45,7 +46,7 @@ def change_reader(source: Source) -> Callable[[bytes], Change]:
         if op in _AFTER:
             row = state(envelope.get("after"))
             if row is None:
-                raise Malformed(_no_after(op, source))
+                row = _reconstructed(envelope, source)
         elif op == "d":
             row = _before(envelope, state)
         elif op == "t":
@@ -115,10 +116,16 @@ def _before(envelope: Mapping[str, Any], state: Callable[[Any], dict[str, Any] |
         return {}
 
 
-def _no_after(op: str, source: Source) -> str:
-    if source.mongodb and op == "u":
-        return "The update has no `after`: the collection kept no post-image; switch its pre- and post-images on."
-    return "The change has no `after`, the row as it was after it."
+def _reconstructed(envelope: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    if not source.mongodb or envelope["op"] != "u":
+        raise Malformed("The change has no `after`, the row as it was after it.")
+    before, description = _before(envelope, _document), envelope.get("updateDescription")
+    if not before or not isinstance(description, dict):
+        raise Malformed("The update has no `after`: switch the collection's pre- and post-images on.")
+    try:
+        return updated(before, description)
+    except Unusable:
+        raise Malformed("The update has no `after`, and its description does not fit its `before`.") from None
 
 
 def _committed(source: Any) -> int:
