@@ -92,11 +92,9 @@ def pinot_tables(contract: Contract, endpoints: Endpoints, replicas: int = 1) ->
         "tableIndexConfig": indexing,
         "routing": {"instanceSelectorType": "strictReplicaGroup", "segmentPrunerTypes": ["partition"]},
         "upsertConfig": {"mode": "FULL", "comparisonColumn": "_position"},
-        "ingestionConfig": {
-            "transformConfigs": _transforms(contract),
-            # Else a time outside 1971 to 2071 stops the consumption of its partition for ever.
-            "segmentTimeValueCheck": False,
-        },
+        # From Pinot 1.x on also "segmentTimeValueCheck": False, or a time outside 1971 to 2071 stops the consumption of
+        # its partition for ever; 0.11 neither knows it nor looks at the times of a real-time segment.
+        "ingestionConfig": {"transformConfigs": _transforms(contract)},
         "metadata": {},
     }
     return [Resource("pinot", "pinot_table", contract.name, table)]
