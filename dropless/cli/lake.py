@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -36,12 +37,15 @@ def ls(*, as_json: AsJson = False) -> None:
         _write_json(told)
         return
     table = Table(header_style="bold")
-    for heading in ("table", "columns", "rows", "files", "bytes", "version", "newest commit"):
+    for heading in ("table", "rows", "files", "size", "version", "newest commit"):
         table.add_column(heading, justify="left" if heading == "table" else "right", no_wrap=True)
     for each in told:
         table.add_row(
             each["table"],
-            *(f"{each[name]:,}" for name in ("columns", "rows", "files", "bytes", "version")),
+            f"{each['rows']:,}",
+            f"{each['files']:,}",
+            decimal(each["bytes"]),
+            f"{each['version']:,}",
             _age(each["newest_commit"]),
         )
     console = Console()
