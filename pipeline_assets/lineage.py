@@ -58,10 +58,11 @@ def _raw_topics(contract: Contract) -> Iterator[dg.AssetSpec]:
 def _union(contract: Contract) -> Iterator[dg.AssetSpec]:
     raw = [keys.topic(names.raw_topic(contract.name, source.name)) for source in contract.sources]
     deps = [*raw, keys.union_worker(contract.name)]
+    united = ", ".join(f"`{source.name}`" for source in contract.sources)
     yield dg.AssetSpec(
         keys.topic(names.unified_topic(contract.name)),
         deps=deps,
-        description=f"{contract.description}\n\nThe union of {len(raw)} source(s): one flat JSON row per change, "
+        description=f"{contract.description}\n\nThe union of {united}: one flat JSON row per change, "
         "keyed `<source>:<primary key>`, written exactly once. A delete is a row with `_deleted: true`.",
         kinds={"kafka", "json"},
         metadata={
@@ -104,7 +105,7 @@ def _lake(contract: Contract) -> Iterator[dg.AssetSpec]:
         kinds={"deltalake", "s3"},
         freshness_policy=_freshness(contract),
         metadata={
-            "dagster/table_name": changes,
+            "dagster/table_name": f"{names.LAKE_BUCKET}.{changes}",
             "dagster/uri": f"s3://{names.LAKE_BUCKET}/{changes}",
             "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _same_columns(contract, keys.topic(names.unified_topic(contract.name))),
@@ -117,7 +118,7 @@ def _lake(contract: Contract) -> Iterator[dg.AssetSpec]:
         f"`dropless lake pull {contract.name}`. Computed from the newest change of every key when it is read.",
         kinds={"deltalake", "view"},
         metadata={
-            "dagster/table_name": contract.name,
+            "dagster/table_name": f"{names.LAKE_BUCKET}.{contract.name}",
             "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _same_columns(contract, keys.lake_changes(contract.name)),
         },

@@ -50,7 +50,8 @@ def provisioned(
             own = [resource for resource in resources if key_of(resource) == key]
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata=plan_metadata(_own_changes(plan, key, key_of)) | {"seconds": dg.MetadataValue.float(seconds)},
+                metadata=plan_metadata(_own_changes(plan, key, key_of))
+                | {"seconds": dg.MetadataValue.float(round(seconds, 3))},
                 data_version=dg.DataVersion(digest(own)),
             )
 
