@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import httpx
 
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
 
+_TYPES: Final = {"BIG_DECIMAL": Decimal, "DOUBLE": float, "FLOAT": float}
 UNLIMITED = 2_147_483_647
 """A LIMIT that no table reaches; without one Pinot gives ten rows."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A query's result: column names and rows of JSON values."""
+    """A query's result: column names and rows of JSON values, with a Decimal where Pinot has a BIG_DECIMAL."""
 
     columns: tuple[str, ...]
     rows: list[list[Any]]
@@ -43,7 +46,7 @@ def select(endpoints: Endpoints, sql: str, timeout_seconds: float = 10) -> Answe
         raise Unreachable(f"Pinot does not answer at {endpoints.pinot_broker}: {error or 'timed out'}.") from error
     if not response.is_success:
         raise Unreachable(f"Pinot is not ready to answer (HTTP {response.status_code}).")
-    return _answer(response.json())
+    return _answer(json.loads(response.text, parse_float=Decimal))
 
 
 def _answer(reply: dict[str, Any]) -> Answer:
@@ -54,4 +57,13 @@ def _answer(reply: dict[str, Any]) -> Answer:
     result = reply.get("resultTable")
     if result is None:
         raise Unreachable("Pinot gave no result: a server is recovering, ask again.")
-    return Answer(tuple(result["dataSchema"]["columnNames"]), result["rows"])
+    kinds = [_TYPES.get(kind) for kind in result["dataSchema"]["columnDataTypes"]]
+    rows = [[_typed(kind, value) for kind, value in zip(kinds, row, strict=True)] for row in result["rows"]]
+    return Answer(tuple(result["dataSchema"]["columnNames"]), rows)
+
+
+def _typed(kind: type[float | Decimal] | None, value: Any) -> Any:
+    # Infinity and NaN are texts in the answer.
+    if kind is None or value is None:
+        return float(value) if isinstance(value, Decimal) else value
+    return kind(value)

@@ -21,6 +21,7 @@ Row = dict[str, Any]
 """A unified row by column: str, int, float, bool, Decimal, date, datetime in UTC, or None; JSON as compact text."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def in_pinot(endpoints: Endpoints, contract: Contract, timeout_seconds: float = 60) -> dict[str, Row]:
@@ -30,21 +31,15 @@ def in_pinot(endpoints: Endpoints, contract: Contract, timeout_seconds: float = 
         DroplessError: Pinot does not answer in full.
     """
     selected = ", ".join(_selected(column) for column in contract.columns)
-    live = f'from "{contract.name}" where "_deleted" = false'
-    limit = f"limit {pinot.UNLIMITED}"
-    answer = pinot.select(endpoints, f'select "_key", {selected} {live} {limit}', timeout_seconds)
-    rows = {
+    # Without the option a NULL is shown as the value that Pinot stores in its place.
+    query = (
+        f'set enableNullHandling = true; select "_key", {selected} from "{contract.name}" '  # noqa: S608
+        f'where "_deleted" = false limit {pinot.UNLIMITED}'
+    )
+    return {
         key: {column.name: _value(column, value) for column, value in zip(contract.columns, values, strict=True)}
-        for key, *values in answer.rows
+        for key, *values in pinot.select(endpoints, query, timeout_seconds).rows
     }
-    # Pinot stores a NULL as some value of the type; only the filter tells them apart.
-    for column in contract.columns:
-        if column.nullable:
-            query = f'select "_key" {live} and "{column.name}" is null {limit}'
-            for (key,) in pinot.select(endpoints, query, timeout_seconds).rows:
-                if key in rows:
-                    rows[key][column.name] = None
-    return rows
 
 
 def in_lake(endpoints: Endpoints, contract: Contract) -> dict[str, Row]:
@@ -87,12 +82,11 @@ def _value(column: Column, value: Any) -> Any:
         return None
     match column.type.kind:
         case Kind.TIMESTAMP:
-            return _EPOCH + timedelta(milliseconds=int(value))
+            return _moment(int(value))
         case Kind.DECIMAL:
             return Decimal(str(value))
         case Kind.DATE:
-            # The stored value of a NULL is no date; the filter above replaces it.
-            return date.fromisoformat(value) if value[:1].isdigit() else value
+            return date.fromisoformat(value)
         case Kind.JSON:
             return _compact(value)
         case Kind.BOOLEAN:
@@ -130,13 +124,23 @@ def differences(expected: dict[str, Row], found: dict[str, Row], *, milliseconds
         yield f"{key} should not be there"
     for key in expected.keys() & found.keys():
         for name, value in expected[key].items():
-            wanted = _floor(value) if milliseconds else value
+            wanted = _cut(value) if milliseconds else value
             actual = found[key][name]
             if type(actual) is not type(wanted) or actual != wanted:
                 yield f"{key}: {name} is {actual!r}, not {wanted!r}"
 
 
-def _floor(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.replace(microsecond=value.microsecond // 1000 * 1000)
-    return value
+def _cut(value: Any) -> Any:
+    """A moment as Pinot keeps it: milliseconds since 1970, cut toward zero."""
+    if not isinstance(value, datetime):
+        return value
+    microseconds = (value - _EPOCH) // _MICROSECOND
+    milliseconds = abs(microseconds) // 1000
+    return _EPOCH + timedelta(milliseconds=milliseconds if microseconds >= 0 else -milliseconds)
+
+
+def _moment(milliseconds: int) -> datetime | int:
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return milliseconds
