@@ -39,7 +39,7 @@ class Settings:
     def load(cls, topology: Topology | None = None) -> Self:
         """Settings from `DROPLESS_STATE`, `_CACHE`, `_CONTRACTS`, `_PORT_BASE`, `_TOPOLOGY`.
 
-        An explicit topology wins over the environment, which wins over the one that `up` saved.
+        An explicit topology wins over the environment, which wins over what `up` saved.
 
         Raises:
             DroplessError: a variable holds something unusable.
@@ -47,7 +47,7 @@ class Settings:
         state = Path(os.environ.get("DROPLESS_STATE") or PROJECT / ".dropless").resolve()
         cache = Path(os.environ.get("DROPLESS_CACHE") or Path.home() / ".cache" / "dropless").resolve()
         contracts = Path(os.environ.get("DROPLESS_CONTRACTS") or PROJECT / "pipeline_assets" / "defs").resolve()
-        return cls(state, cache, contracts, _port_base(), topology or _topology(state))
+        return cls(state, cache, contracts, _port_base(state), topology or _topology(state))
 
     @property
     def secrets(self) -> Path:
@@ -74,6 +74,11 @@ class Settings:
         """Where `up` remembers the topology it started."""
         return self.state / "topology"
 
+    @property
+    def port_base_file(self) -> Path:
+        """Where `up` remembers the first port it used."""
+        return self.state / "port_base"
+
     def environment(self) -> dict[str, str]:
         """The variables that give a child process these same settings."""
         return {
@@ -85,8 +90,10 @@ class Settings:
         }
 
 
-def _port_base() -> int:
-    text = os.environ.get("DROPLESS_PORT_BASE", str(DEFAULT_PORT_BASE))
+def _port_base(state: Path) -> int:
+    saved = state / "port_base"
+    before = saved.read_text().strip() if saved.is_file() else str(DEFAULT_PORT_BASE)
+    text = os.environ.get("DROPLESS_PORT_BASE") or before
     if not text.isdigit() or not 1024 <= int(text) <= 65000:
         raise DroplessError(f"DROPLESS_PORT_BASE is {text!r}; it must be a whole number from 1024 to 65000.")
     return int(text)

@@ -1,0 +1,215 @@
+"""`dropless up` and `dropless down`: the whole pipeline on this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dropless import passwords
+from dropless.cli.steps import Steps
+from dropless.cli.summary import Summary, look, show
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
+from dropless.example.load import load
+from dropless.example.measured import freshness_seconds
+from dropless.settings import Settings, Topology
+from local_stack import cds, ports_in_use, supervisor
+from local_stack.cache import exclusive
+from local_stack.commands import end_all
+from local_stack.context import Context
+from local_stack.install import install
+from local_stack.process import short_digest
+from local_stack.servers import postgresql
+from resources.bring_up import start_all
+from resources.dagster import Runs
+from resources.platform import LocalPlatform
+
+JOB = "provision"
+JOB_SECONDS = 900.0
+OWN = ("union", "lake_writer")
+OWN_SECONDS = 120.0
+LEFTOVER_SECONDS = 30.0
+
+
+def up(
+    *,
+    topology: Annotated[
+        Topology | None, typer.Option(help="How many nodes of each system; chosen once, at the first start.")
+    ] = None,
+    example: Annotated[bool, typer.Option(help="Make the example's shops and play a little traffic.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print where everything is for machines.")] = False,
+) -> None:
+    """Start everything, provision it through Dagster, load the example, and say where everything is.
+
+    Can be interrupted and run again at any time; when all is running it only makes sure of it.
+
+    Example: dropless up
+    """
+    settings = Settings.load(topology)
+    with _lock(settings), Steps() as steps, _interruptible():
+        _same_installation(settings)
+        platform = LocalPlatform(settings)
+        was_running = platform.supervisor.running()
+        try:
+            summary = _bring_up(settings, platform, steps, example=example)
+        except KeyboardInterrupt:
+            steps.note("Interrupted: cleaning up.")
+            end_all()
+            if not was_running:
+                platform.shut_down()
+            raise
+    if as_json:
+        typer.echo(json.dumps(summary.as_json()))
+    else:
+        show(summary, Console(highlight=False, soft_wrap=True))
+
+
+def down(
+    *,
+    wipe: Annotated[bool, typer.Option("--wipe", help="Also remove the state: all data, all passwords.")] = False,
+) -> None:
+    """Stop everything and leave no process; the data stays, unless it is to be wiped.
+
+    Example: dropless down
+    """
+    settings = Settings.load()
+    with _lock(settings), Steps() as steps, _interruptible():
+        platform = LocalPlatform(settings)
+        if platform.supervisor.running() or supervisor.marked(settings):
+            steps.begin("stop")
+            platform.shut_down()
+            steps.end("stop", "no process is left")
+        else:
+            steps.note("Nothing is running.")
+        if wipe:
+            steps.begin("wipe")
+            _wipe(settings, platform)
+            steps.end("wipe", f"{settings.state} is gone")
+
+
+def _bring_up(settings: Settings, platform: LocalPlatform, steps: Steps, *, example: bool) -> Summary:
+    software = install(settings, lambda name, done: (steps.end if done else steps.begin)(f"install {name}"))
+    endpoints = Endpoints.local(settings)
+    for folder in (settings.config, settings.data, settings.logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    passwords.ensure(settings.secrets)
+    cds.build(Context(settings, software), lambda name, done: (steps.end if done else steps.begin)(f"archive {name}"))
+    _begin(settings, platform, steps)
+
+    def report(system: str, event: str, detail: str) -> None:
+        (steps.begin if event == "starting" else steps.end)(*([system] if event == "starting" else [system, detail]))
+
+    start_all(settings, platform, report)
+    if example:
+        steps.begin("example")
+        load(settings, endpoints)
+        steps.end("example", "three shops with orders")
+    _provision(endpoints, steps)
+    for system in OWN:
+        steps.begin(system)
+        platform.wait_healthy(system, OWN_SECONDS)
+        steps.end(system, platform.health(system).detail)
+    freshness = None
+    if example:
+        steps.begin("freshness")
+        freshness = freshness_seconds(endpoints)
+        steps.end("freshness", f"{freshness:.1f} s from a commit to a query's answer")
+    return look(settings, endpoints, platform, freshness, steps.seconds)
+
+
+def _begin(settings: Settings, platform: LocalPlatform, steps: Steps) -> None:
+    """Have a supervisord, and see that the ports of what does not run yet are free."""
+    running: set[str] = set()
+    if platform.supervisor.running():
+        running = {each.name for each in platform.supervisor.processes().values() if each.pid}
+    elif leftovers := supervisor.marked(settings):
+        # supervisord was killed; its children hold our ports and our data.
+        steps.begin("clean up")
+        supervisor.end(leftovers, LEFTOVER_SECONDS)
+        steps.end("clean up", f"{len(leftovers)} processes without a supervisor")
+    ports_in_use.check([each for each in platform.processes if each.name not in running], settings)
+    settings.topology_file.write_text(settings.topology.value)
+    settings.port_base_file.write_text(str(settings.port_base))
+    if not platform.supervisor.running():
+        platform.supervisor.start()
+
+
+def _provision(endpoints: Endpoints, steps: Steps) -> None:
+    runs = Runs(endpoints)
+    steps.begin("provision")
+    run = runs.launch(JOB)
+    steps.note(f"The run in Dagster: {runs.url(run)}")
+
+    def report(step: str, status: str) -> None:
+        if status == "IN_PROGRESS":
+            steps.begin(f"  {step}")
+        elif status in ("SUCCESS", "SKIPPED"):
+            steps.end(f"  {step}")
+
+    runs.follow(run, report, JOB_SECONDS)
+    steps.end("provision", "everything is as declared")
+
+
+def _same_installation(settings: Settings) -> None:
+    """See that the state folder was made with this topology and these ports, which its data depends on."""
+    found: dict[str, tuple[Any, Any]] = {}
+    if settings.topology_file.exists():
+        found["topology"] = settings.topology_file.read_text().strip(), settings.topology.value
+    if settings.port_base_file.exists():
+        found["first port"] = settings.port_base_file.read_text().strip(), str(settings.port_base)
+    for what, (before, now) in found.items():
+        if before != now:
+            raise DroplessError(
+                f"{settings.state} was made with the {what} {before}, not {now}: run `dropless down --wipe` first, "
+                "or keep another installation beside it with DROPLESS_STATE and DROPLESS_PORT_BASE."
+            )
+
+
+def _wipe(settings: Settings, platform: LocalPlatform) -> None:
+    elsewhere = postgresql.data_home(settings)
+    if not elsewhere.is_relative_to(settings.state):
+        shutil.rmtree(elsewhere.parent, ignore_errors=True)
+    if not platform.supervisor.socket.is_relative_to(settings.state):
+        shutil.rmtree(platform.supervisor.socket.parent)
+    for path in settings.state.iterdir() if settings.state.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if settings.state.is_dir():
+        settings.state.rmdir()
+
+
+@contextmanager
+def _lock(settings: Settings) -> Iterator[None]:
+    # In the cache, so that the state folder can be wiped under the lock.
+    name = f"up-{short_digest(str(settings.state))}.lock"
+    with exclusive(settings.cache / "locks" / name, "`dropless up` or `dropless down`"):
+        yield
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """End as on Ctrl-C when we are terminated or the terminal is closed."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
