@@ -213,12 +213,12 @@ def _as_desired(source: Resource, found: catalogue.Publication | None) -> Json:
     wanted = _publication(source)
     if found is None:
         return None
-    same_tables = found.tables == frozenset(str(Table.parse(each)) for each in wanted["tables"])
+    same_tables = found.tables == {Table.parse(each) for each in wanted["tables"]}
     same_operations = found.publish == frozenset(_listed(wanted["publish"]))
-    tables = ["all tables"] if found.all_tables else sorted(found.tables)
+    tables = sorted(f"{each} (in part)" if each in found.partial else str(each) for each in found.tables)
     return {
         "name": wanted["name"],
-        "tables": wanted["tables"] if same_tables and not found.all_tables else tables,
+        "tables": wanted["tables"] if same_tables and not found.partial and not found.all_tables else tables,
         "publish": wanted["publish"] if same_operations else ",".join(sorted(found.publish)),
     }
 

@@ -8,32 +8,35 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from dropless.contract.identifiers import join, split
+
 HEARTBEAT: Final = "heartbeat"
 _REPLICA_IDENTITIES = {"d": "default", "n": "nothing", "f": "full", "i": "index"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table's name, unquoted, as the contract spells it: `schema.table`."""
+    """A table's name, unquoted."""
 
     schema: str
     name: str
 
     @classmethod
     def parse(cls, text: str) -> Table:
-        """Split at the first dot; a name without one is in `public`."""
-        schema, dot, name = text.partition(".")
-        return cls(schema, name) if dot else cls("public", text)
+        """The table of a contract's `schema.table`, in which a part with a dot is in double quotes."""
+        schema, name = split(text)
+        return cls(schema, name)
 
     def __str__(self) -> str:
-        return f"{self.schema}.{self.name}"
+        return join((self.schema, self.name))
 
 
 @dataclass(frozen=True)
 class Publication:
-    """A publication: its tables (`schema.table`, with a remark where rows or columns are left out), its operations."""
+    """A publication: its tables, those of which rows or columns are left out, and its operations."""
 
-    tables: frozenset[str]
+    tables: frozenset[Table]
+    partial: frozenset[Table]
     publish: frozenset[str]
     all_tables: bool
 
@@ -91,16 +94,19 @@ def publication(connection: psycopg.Connection[Any], name: str) -> Publication |
     partial = sql.SQL("r.prqual is not null or r.prattrs is not null")
     members = sql.SQL(
         """
-        select n.nspname || '.' || c.relname || case when {partial} then ' (in part)' else '' end
+        select n.nspname, c.relname, {partial}
         from pg_publication_rel r
         join pg_publication p on p.oid = r.prpubid
         join pg_class c on c.oid = r.prrelid
         join pg_namespace n on n.oid = c.relnamespace
         where p.pubname = %s"""
     ).format(partial=partial if connection.info.server_version >= 150000 else sql.SQL("false"))
-    tables = frozenset(row[0] for row in connection.execute(members, [name]))
+    tables = {Table(schema, table): in_part for schema, table, in_part in connection.execute(members, [name])}
     return Publication(
-        tables, frozenset(name for name, on in zip(operations, published, strict=True) if on), all_tables
+        frozenset(tables),
+        frozenset(table for table, in_part in tables.items() if in_part),
+        frozenset(operation for operation, on in zip(operations, published, strict=True) if on),
+        all_tables,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from psycopg import sql
 
 from dropless.errors import DroplessError
 from dropless.plan import PropertyChange, Resource
@@ -111,8 +110,8 @@ class TestPostgresql:
         "orders.store",
         {
             "database": "store",
-            "table": 'public.or"ders',
-            "publication": {"name": "p", "tables": ['public.or"ders', "dropless.heartbeat"], "publish": "insert"},
+            "table": 'public."or""ders"',
+            "publication": {"name": "p", "tables": ['public."or""ders"', "dropless.heartbeat"], "publish": "insert"},
             "role": "reader",
             "heartbeat": True,
         },
@@ -130,13 +129,14 @@ class TestPostgresql:
         assert not any(each.startswith("alter table") for each in self.text({"publication"}))
 
     def test_an_existing_publication_is_altered(self):
-        found = Publication(frozenset({"public.x"}), frozenset({"insert"}), all_tables=False)
+        found = Publication(frozenset({Table("public", "x")}), frozenset(), frozenset({"insert"}), all_tables=False)
         assert not any(each.startswith("create publication") for each in self.text({"publication"}, found))
 
     def test_a_publication_for_all_tables_is_left_alone(self):
         with pytest.raises(DroplessError, match="for all tables"):
-            statements(self.SOURCE, set(), Publication(frozenset(), frozenset(), all_tables=True))
+            statements(self.SOURCE, set(), Publication(frozenset(), frozenset(), frozenset(), all_tables=True))
 
-    def test_a_name_without_schema_is_in_public(self):
-        assert Table.parse("orders") == Table("public", "orders")
-        assert sql.Identifier("public", "orders").as_string() == '"public"."orders"'
+    def test_a_name_with_a_dot_in_it_is_written_in_quotes(self):
+        table = Table.parse('"Ware.house"."Stück, ""lager"""')
+        assert table == Table("Ware.house", 'Stück, "lager"')
+        assert Table.parse(str(table)) == table
