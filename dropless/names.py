@@ -60,6 +60,11 @@ def union_transactional_id(table: str, slot_number: int) -> str:
     return f"union.{table}.{slot_number}"
 
 
+def replay_transactional_id(table: str) -> str:
+    """The transactional id of a replay of a table's dead letters: a second one fences the first."""
+    return f"replay.{table}"
+
+
 def lake_group(table: str) -> str:
     """The consumer group that shows the lake writer's progress; offsets live in the Delta table."""
     return f"lake.{table}"

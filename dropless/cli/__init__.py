@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from dropless.errors import DroplessError
 
-# Command -> module, in the order in which a new user meets them.
+# Command -> module, or module:attribute where the name is another, in the order in which a new user meets them.
 COMMANDS = {
     "up": "up",
     "down": "up",
@@ -25,6 +25,7 @@ COMMANDS = {
     "apply": "provisioning",
     "traffic": "traffic",
     "audit": "audit",
+    "dead-letters": "dead_letters:app",
     "query": "query",
     "lake": "lake",
     "source": "source",
@@ -46,7 +47,8 @@ def build(arguments: list[str]) -> typer.Typer:
     app.callback()(lambda: None)
     wanted = next((word for word in arguments if not word.startswith("-")), None)
     for name in [wanted] if wanted in COMMANDS else COMMANDS:
-        found: Any = getattr(importlib.import_module(f"dropless.cli.{COMMANDS[name]}"), name)
+        module, _, attribute = COMMANDS[name].partition(":")
+        found: Any = getattr(importlib.import_module(f"dropless.cli.{module}"), attribute or name)
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name)
         else:

@@ -59,10 +59,11 @@ class Steps:
             else:
                 self._say(f"{self.seconds:6.1f} s  {name} ...")
 
-    def end(self, name: str, detail: str = "") -> None:
-        """A step has ended well."""
+    def end(self, name: str, detail: str = "", seconds: float | None = None) -> None:
+        """A step has ended well, after `seconds` if that is known better than from its beginning."""
         with self._guard:
-            took = time.monotonic() - self._begun.pop(name, time.monotonic())
+            begun = self._begun.pop(name, None)
+            took = seconds if seconds is not None else time.monotonic() - (begun or time.monotonic())
             text = f"{name}{f': {detail}' if detail else ''}"
             if self._live:
                 if task := self._tasks.pop(name, None):

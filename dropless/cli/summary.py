@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from dropless import names, pinot
 from dropless.contract import load_contracts
@@ -70,7 +69,6 @@ def look(
 
 def show(summary: Summary, console: Console) -> None:
     """Print it for a person."""
-    table = Table.grid(padding=(0, 2))
     memory = summary.resident_bytes / 2**30
     lines = {
         "Dagster": summary.dagster,
@@ -83,11 +81,11 @@ def show(summary: Summary, console: Console) -> None:
         else f"{summary.freshness_seconds:.1f} s from commit to query",
         "Memory": f"{memory:.1f} GiB",
     }
+    width = max(map(len, lines))
+    console.print(f"\n[bold green]Everything is up[/] after {summary.seconds:.0f} s.\n")
     for name, value in lines.items():
         if value:
-            table.add_row(f"[bold]{escape(name)}[/]", escape(value))
-    console.print(f"\n[bold green]Everything is up[/] after {summary.seconds:.0f} s.\n")
-    console.print(table)
+            console.print(f"[bold]{escape(name.ljust(width))}[/]  {escape(value)}")
     console.print("\nTry next:")
     for command, what in TRY_NEXT:
         console.print(f"  [bold].venv/bin/{escape(command)}[/]  [dim]# {what}[/]")

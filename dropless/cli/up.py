@@ -105,8 +105,11 @@ def _bring_up(settings: Settings, platform: LocalPlatform, steps: Steps, *, exam
     cds.build(Context(settings, software), lambda name, done: (steps.end if done else steps.begin)(f"archive {name}"))
     _begin(settings, platform, steps)
 
-    def report(system: str, event: str, detail: str) -> None:
-        (steps.begin if event == "starting" else steps.end)(*([system] if event == "starting" else [system, detail]))
+    def report(system: str, healthy: str | None) -> None:
+        if healthy is None:
+            steps.begin(system)
+        else:
+            steps.end(system, healthy)
 
     start_all(settings, platform, report)
     if example:
@@ -149,11 +152,11 @@ def _provision(endpoints: Endpoints, steps: Steps) -> None:
     run = runs.launch(JOB)
     steps.note(f"The run in Dagster: {runs.url(run)}")
 
-    def report(step: str, status: str) -> None:
+    def report(step: str, status: str, seconds: float) -> None:
         if status == "IN_PROGRESS":
             steps.begin(f"  {step}")
         elif status in ("SUCCESS", "SKIPPED"):
-            steps.end(f"  {step}")
+            steps.end(f"  {step}", seconds=seconds)
 
     runs.follow(run, report, JOB_SECONDS)
     steps.end("provision", "everything is as declared")
