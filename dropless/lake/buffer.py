@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from confluent_kafka import Message
 
+from dropless.errors import DroplessError
 from dropless.lake.schema import parse
 from dropless.records import origin
 
@@ -30,9 +31,10 @@ class Buffer:
         """Take records of one topic, in their order; those below their partition's position are stale.
 
         Raises:
-            pyarrow.ArrowInvalid: a value does not fit its column.
+            DroplessError: a row does not fit the columns; the sentence says which row, not what is in it.
         """
         values: list[bytes] = []
+        taken: list[Message] = []
         for message in messages:
             _, partition, offset = origin(message)
             if offset < self.positions.get(partition, positions.get(partition, 0)):
@@ -41,11 +43,27 @@ class Buffer:
             # The union writes no tombstones, but somebody may have written one by hand.
             if (value := message.value()) is not None:
                 values.append(value)
+                taken.append(message)
         if values:
-            self.chunks.append(parse(values, self.schema))
+            try:
+                self.chunks.append(parse(values, self.schema))
+            except pa.ArrowInvalid:
+                raise self._unfit(taken) from None
             self.rows += len(values)
             self.bytes += sum(map(len, values))
             self.since = self.since or time.monotonic()
+
+    def _unfit(self, messages: Sequence[Message]) -> DroplessError:
+        for message in messages:
+            try:
+                parse([message.value() or b""], self.schema)
+            except pa.ArrowInvalid:
+                topic, partition, offset = origin(message)
+                break
+        return DroplessError(
+            f"The row at {topic} [{partition}] offset {offset} does not fit the contract's columns: it was written "
+            "under another contract. A column cannot change its type; give it a new name."
+        )
 
     @property
     def wait(self) -> float:

@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 
-import pyarrow as pa
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from deltalake.exceptions import CommitFailedError, DeltaError
@@ -96,13 +95,7 @@ class LakeWriter:
 
     def _turn(self, consumer: Consumer, table: ChangesTable, buffer: Buffer) -> None:
         messages = consumer.consume(POLL_RECORDS, min(POLL_SECONDS, buffer.wait))
-        try:
-            buffer.add([message for message in messages if self._usable(message)], self._positions)
-        except pa.ArrowInvalid as error:
-            raise DroplessError(
-                f"A row of {self._topic} does not fit the contract's columns ({error}): it was written under "
-                "another contract; a column cannot change its type, give it a new name."
-            ) from None
+        buffer.add([message for message in messages if self._usable(message)], self._positions)
         if buffer.due:
             self._commit(consumer, table, buffer)
         self._status.buffered_rows = buffer.rows

@@ -12,6 +12,7 @@ from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropless.errors import DroplessError
 from dropless.lake.buffer import Buffer
 from dropless.lake.schema import DAY, SYSTEM, TIMESTAMP, parse
 
@@ -127,6 +128,13 @@ def test_a_buffer_takes_each_offset_once_and_ends_at_the_next_one():
     assert data["_offset"].to_pylist() == [4, 7, 5]
     assert positions == {0: 6, 1: 8}
     assert buffer.rows == 0
+
+
+def test_a_row_that_does_not_fit_is_named_by_its_place_and_not_shown():
+    bad = Message(topic="unified.orders", partition=2, offset=8, key=b"k", value=wire(amount="private"))
+    with pytest.raises(DroplessError, match=r"unified.orders \[2\] offset 8 does not fit") as raised:
+        Buffer(SCHEMA, 5, 10**9).add([message(7, 2), bad, message(9, 2)], {})
+    assert "private" not in str(raised.value)
 
 
 def test_a_buffer_is_due_by_bytes_at_once_and_by_time_later():
