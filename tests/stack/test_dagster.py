@@ -1,0 +1,164 @@
+"""Dagster on the running stack: what its UI does and shows is what is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from webserver import LOCATION, Evaluation, Webserver, eventually
+
+from dropless import durability, names
+from dropless.endpoints import Endpoints
+from dropless.settings import Settings
+from resources.platform import LocalPlatform
+
+KAFKA = ("platform", "kafka")
+HEARTBEAT = names.heartbeat_topic("orders", "store")
+TICK_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def web(endpoints: Endpoints) -> Webserver:
+    return Webserver(endpoints.dagster)
+
+
+@pytest.fixture(scope="module")
+def kafka(endpoints: Endpoints) -> AdminClient:
+    return AdminClient(durability.admin_client(endpoints, "dropless.test"))
+
+
+def configure(kafka: AdminClient, topic: str, name: str, value: str | None) -> None:
+    operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
+    entry = ConfigEntry(name, value, incremental_operation=operation)
+    target = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    kafka.incremental_alter_configs([target])[target].result(10)
+
+
+def test_the_code_location_is_loaded_and_its_sensors_run(web: Webserver) -> None:
+    [repository] = web.ask(LOCATION)["repositoriesOrError"]["nodes"]
+    assert repository["location"]["name"] == "dropless"
+    status = {sensor["name"]: sensor["sensorState"]["status"] for sensor in repository["sensors"]}
+    assert status == dict.fromkeys(("consumer_lag", "durability", "flow"), "RUNNING")
+
+
+def test_provisioning_again_changes_nothing_and_is_quick(web: Webserver) -> None:
+    first = web.run("provision")
+    assert first.succeeded, first.failures
+    again = web.run("provision")
+    assert again.succeeded, again.failures
+    assert again.seconds < 20
+    for key in (KAFKA, ("topic", "unified.orders"), ("connector", "orders.store"), ("orders", "pinot_table")):
+        made = web.materialization(*key)
+        assert made is not None
+        assert (made["run"], made["changes"]) == (again.id, 0)
+        assert made["version"]
+
+
+def test_nothing_has_drifted_after_provisioning(web: Webserver) -> None:
+    keys = [KAFKA, ("topic", "raw.orders.store"), ("connector", "orders.webshop"), ("orders", "union_worker")]
+    run = web.run(checks=[(key, "plan_is_empty") for key in keys])
+    assert run.succeeded, run.failures
+    found = {key: web.evaluation(key, "plan_is_empty") for key in keys}
+    assert {key: each and each.status for key, each in found.items()} == dict.fromkeys(keys, "SUCCEEDED")
+
+
+def test_drift_is_shown_property_by_property_and_repaired_by_materialising(web: Webserver, kafka: AdminClient) -> None:
+    key = ("topic", HEARTBEAT)
+    configure(kafka, HEARTBEAT, "min.insync.replicas", "1")
+    assert web.run(checks=[(key, "plan_is_empty")]).succeeded
+    drift = web.evaluation(key, "plan_is_empty")
+    assert drift is not None
+    assert (drift.status, drift.severity) == ("FAILED", "WARN")
+    assert f"| update | {HEARTBEAT} | config/min.insync.replicas | 1 | 2 |" in drift.table
+
+    repaired = web.run(assets=[key])
+    assert repaired.succeeded, repaired.failures
+    made = web.materialization(*key)
+    assert made is not None
+    assert (made["run"], made["changes"]) == (repaired.id, 1)
+    assert "config/min.insync.replicas" in made["plan"]
+    assert web.run(checks=[(key, "plan_is_empty")]).succeeded
+    after = web.evaluation(key, "plan_is_empty")
+    assert after is not None
+    assert after.status == "SUCCEEDED"
+
+
+def seen(web: Webserver, check: str, status: str, since: float) -> Evaluation:
+    def look() -> Evaluation | None:
+        newest = web.evaluation(KAFKA, check)
+        return newest if newest and newest.at >= since and newest.status == status else None
+
+    return eventually(look, 2 * TICK_SECONDS + 10)
+
+
+@pytest.fixture
+def unreplicated(kafka: AdminClient) -> Iterator[str]:
+    name = "test.dagster.unreplicated"
+    kafka.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)])[name].result(10)
+    yield name
+    kafka.delete_topics([name])[name].result(10)
+
+
+def test_a_topic_with_one_replica_is_reported_within_two_ticks(web: Webserver, unreplicated: str) -> None:
+    found = seen(web, "three_replicas", "FAILED", since=time.time() - 5)
+    assert found.severity == "ERROR"
+    assert f"topic {unreplicated}, partition 0" in found.table
+
+
+def test_an_override_of_the_durability_table_is_reported_and_its_end_too(web: Webserver, kafka: AdminClient) -> None:
+    began = time.time()
+    configure(kafka, names.dead_topic("orders"), "flush.ms", "3600000")
+    try:
+        found = seen(web, "topics_keep_the_table", "FAILED", since=began)
+    finally:
+        configure(kafka, names.dead_topic("orders"), "flush.ms", None)
+    assert f"topic {names.dead_topic('orders')}, flush.ms | 100 | 3600000" in found.table
+    assert seen(web, "topics_keep_the_table", "SUCCEEDED", since=found.at)
+
+
+def test_what_flows_shows_that_it_is_alive(web: Webserver) -> None:
+    pinot = eventually(lambda: web.materialization("pinot", "orders"), 2 * TICK_SECONDS)
+    assert pinot["dagster/row_count"] > 0
+    assert "| store |" in pinot["rows_by_source"]
+    lake = eventually(lambda: web.materialization("lake", "orders_changes"), 2 * TICK_SECONDS)
+    assert lake["dagster/row_count"] >= pinot["dagster/row_count"]
+    for topic in ("raw.orders.store", "raw.orders.webshop", "raw.orders.marketplace", "unified.orders"):
+        assert eventually(lambda topic=topic: web.materialization("kafka", topic), 2 * TICK_SECONDS)
+
+
+def test_a_complete_table_stays_fresh_though_nothing_happens(web: Webserver) -> None:
+    first = eventually(lambda: web.materialization("pinot", "orders"), 2 * TICK_SECONDS)
+
+    def later() -> bool:
+        newest = web.materialization("pinot", "orders")
+        return newest is not None and newest["at"] > first["at"]
+
+    assert eventually(later, 2 * TICK_SECONDS)
+
+
+@pytest.mark.parametrize("key", [("kafka", "unified.orders"), ("pinot", "orders"), ("lake", "orders_changes")])
+def test_every_reader_is_watched(web: Webserver, key: tuple[str, ...]) -> None:
+    found = eventually(lambda: web.evaluation(key, "reader_keeps_moving"), 2 * TICK_SECONDS)
+    assert found.status == "SUCCEEDED", found.description
+
+
+def test_dagster_fits_in_its_memory(settings: Settings) -> None:
+    resident = {each.name: each.resident_bytes for each in LocalPlatform(settings).status() if each.system == "dagster"}
+    assert len(resident) == 3
+    assert sum(resident.values()) < 900 * 2**20, resident
+
+
+def test_no_password_is_in_dagster_s_files_or_commands(settings: Settings) -> None:
+    secrets = [path.read_bytes().strip() for path in settings.secrets.iterdir()]
+    files = [path for path in (settings.data / "dagster").rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        content = path.read_bytes()
+        assert not any(secret in content for secret in secrets), path
+    pids = [each.pid for each in LocalPlatform(settings).status() if each.system == "dagster" and each.pid]
+    for pid in pids:
+        command = " ".join(psutil.Process(pid).cmdline()).encode()
+        assert not any(secret in command for secret in secrets)
