@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from dropless.errors import DroplessError
 from dropless.lake.catalogue import Entry, nearest, unreachable
-from dropless.lake.result import BATCH_ROWS, Result, pandas, polars
+from dropless.lake.result import BATCH_ROWS, Result, pandas, polars, sentences
 from dropless.lake.store import Store
 
 if TYPE_CHECKING:
@@ -172,7 +172,8 @@ class LakeTable:
         self._delta.load_as_version(version)
 
     def _dataset(self) -> pads.Dataset:
-        return self._delta.to_pyarrow_dataset()
+        # Arrow's own S3 client: delta-rs's calls back into Python from threads that outlive it when a read fails.
+        return self._delta.to_pyarrow_dataset(filesystem=self._store.filesystem(self._entry.folder))
 
     def _checked(self, columns: Sequence[str] | None) -> list[str]:
         known = self.columns
@@ -195,10 +196,8 @@ def query(connection: DuckDBPyConnection, sql: str) -> Result:
     Raises:
         DroplessError: it is no SQL, or names what there is not.
     """
-    try:
+    with sentences():
         relation = connection.sql(sql)
-    except engine.Error as error:
-        raise DroplessError(str(error).replace("\n", " ").strip()) from None
     if relation is None:
         raise DroplessError("The statement returns no rows; the lake is only read here: use a select.")
     return Result(relation)

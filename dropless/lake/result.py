@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyRelation
+
+from dropless.errors import DroplessError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,15 +36,23 @@ class Result:
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in batches of about so many: for more than fits into memory."""
-        reader = self._relation.to_arrow_reader(rows)
+        with sentences():
+            reader = self._relation.to_arrow_reader(rows)
         try:
-            yield from reader
+            while True:
+                # Only the reading: what goes wrong with a batch that was handed out is its taker's.
+                with sentences():
+                    batch = next(reader, None)
+                if batch is None:
+                    return
+                yield batch
         finally:
             reader.close()
 
     def to_arrow(self) -> pa.Table:
         """The rows as a PyArrow table."""
-        return self._relation.to_arrow_table()
+        with sentences():
+            return self._relation.to_arrow_table()
 
     def to_pandas(self) -> pd.DataFrame:
         """The rows as a pandas frame with Arrow types: integers with nulls stay integers, decimals exact."""
@@ -53,6 +65,19 @@ class Result:
     def __repr__(self) -> str:
         """The first rows, as DuckDB prints them."""
         return repr(self._relation)
+
+
+@contextlib.contextmanager
+def sentences() -> Iterator[None]:
+    """What an engine says of a query, as one sentence.
+
+    Raises:
+        DroplessError: the query is wrong, met a value that it cannot handle, or lost the object store.
+    """
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise DroplessError(" ".join(str(error).split())) from None
 
 
 def pandas(table: pa.Table) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import boto3
+import pyarrow.fs as pafs
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -73,6 +74,20 @@ class Store:
             "max_retries": "10" if patient else "2",
             "retry_timeout": "30s" if patient else "5s",
         }
+
+    def filesystem(self, table: str) -> pafs.FileSystem:
+        """A table's folder as Arrow reads it."""
+        scheme, _, address = self.endpoint.partition("://")
+        whole = pafs.S3FileSystem(
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            region=self.region,
+            scheme=scheme,
+            endpoint_override=address,
+            connect_timeout=5,
+            request_timeout=30,
+        )
+        return pafs.SubTreeFileSystem(f"{self.bucket}/{table}", whole)
 
     def client(self) -> S3Client:
         """A plain S3 client."""

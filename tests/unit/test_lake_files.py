@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,7 +53,7 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path):
 
 def test_a_query_that_fails_midway_leaves_no_file(tmp_path: Path):
     fails = "select case when i < 100000 then i else cast('x' || i as integer) end from range(150000) t(i)"
-    with pytest.raises((duckdb.Error, OSError, pa.ArrowException, DroplessError)):
+    with pytest.raises(DroplessError, match="Could not convert"):
         write(query(connect(), fails), tmp_path / "rows.parquet", lambda _: None)
     assert list(tmp_path.iterdir()) == []
 
