@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dropless.contract.checks import check
-from dropless.contract.column_type import ContractType
+from dropless.contract.checks import MICROSECONDS_SUFFIX, check
+from dropless.contract.column_type import ContractType, Kind
 from dropless.contract.expression import Expression
 from dropless.contract.identifiers import check_foreign, check_name, split
 from dropless.contract.problems import Problem
@@ -34,6 +34,11 @@ class Column(Model):
     allowed: tuple[str, ...] | None = Field(default=None, min_length=1)
     pii: bool = False
     """Whether it tells of a person: its values never appear in a dead letter's reason."""
+
+    @property
+    def field(self) -> str:
+        """Its name in a unified row: a timestamp X travels as X_us, microseconds since 1970 in UTC."""
+        return f"{self.name}{MICROSECONDS_SUFFIX}" if self.type.kind is Kind.TIMESTAMP else self.name
 
     @field_validator("allowed")
     @classmethod

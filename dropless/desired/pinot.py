@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from dropless import durability, names
 from dropless.contract import Column, Contract, Kind
-from dropless.desired.schema_registry import field_of
 from dropless.endpoints import Endpoints
 from dropless.plan import Resource
 
@@ -114,7 +113,7 @@ def _enumerations(contract: Contract) -> list[str]:
 
 def _transforms(contract: Contract) -> list[dict[str, str]]:
     moments = [("_committed_at", "_committed_at_us")]
-    moments += [(each.name, field_of(each)) for each in contract.columns if _is_moment(each)]
+    moments += [(each.name, each.field) for each in contract.columns if _is_moment(each)]
     # Pinot cannot transform a field onto its own name. This function is a division by 1000 of 64-bit integers;
     # "/" is one of doubles, and wrong by a millisecond before 1970 and from 2112 on.
     return [{"columnName": name, "transformFunction": f"toEpochSeconds({field})"} for name, field in moments]

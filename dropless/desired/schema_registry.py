@@ -68,9 +68,9 @@ def unified_schema(contract: Contract) -> Schema:
         "_position": {"type": "integer", "description": "Orders the versions of one key: epoch x 2^48 + raw offset."},
     }
     # Every field is in every row, but a column added later could not be backward compatible if it were required.
-    required = [*properties, *(field_of(column) for column in contract.columns if not column.nullable)]
+    required = [*properties, *(column.field for column in contract.columns if not column.nullable)]
     for column in contract.columns:
-        properties[field_of(column)] = _column(column, never_null=column.name == contract.time_column)
+        properties[column.field] = _column(column, never_null=column.name == contract.time_column)
     return {
         "$schema": DIALECT,
         "title": names.unified_topic(contract.name),
@@ -80,11 +80,6 @@ def unified_schema(contract: Contract) -> Schema:
         "properties": properties,
         "required": required,
     }
-
-
-def field_of(column: Column) -> str:
-    """The name under which a column travels: a timestamp X is X_us, the others are themselves."""
-    return f"{column.name}_us" if column.type.kind is Kind.TIMESTAMP else column.name
 
 
 def _column(column: Column, *, never_null: bool) -> Schema:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -60,11 +61,10 @@ def postgresql_server(table: PostgresqlTable, endpoints: Endpoints) -> Postgresq
     except ProgrammingError:
         # libpq's own words would repeat the URI with its password.
         raise DroplessError(f"{table.uri_env} does not hold a PostgreSQL URI.") from None
-    if not uri.get("host") or not uri.get("user"):
-        raise DroplessError(f"The URI in {table.uri_env} must name a host and a user.")
-    return PostgresqlServer(
-        str(uri["host"]), int(uri.get("port") or 5432), str(uri["user"]), secret_of(table.uri_env), uri.get("sslmode")
-    )
+    host, port, user = (str(uri.get(part) or "") for part in ("host", "port", "user"))
+    if not host or not user or "," in host or not (port or "5432").isdecimal():
+        raise DroplessError(f"The URI in {table.uri_env} must name one host, a port as a number, and a user.")
+    return PostgresqlServer(host, int(port or 5432), user, secret_of(table.uri_env), uri.get("sslmode"))
 
 
 def mongodb_server(collection: MongodbCollection, endpoints: Endpoints) -> MongodbServer:
@@ -85,10 +85,10 @@ def mongodb_server(collection: MongodbCollection, endpoints: Endpoints) -> Mongo
         raise DroplessError(f"{collection.uri_env} does not hold a MongoDB URI.") from None
     scheme, _, rest = text.partition("://")
     credentials, at, location = rest.rpartition("@")
-    user = parsed["username"] if parsed else credentials.partition(":")[0]
+    user = parsed["username"] if parsed else unquote(credentials.partition(":")[0])
     if not at or not user or scheme not in {"mongodb", "mongodb+srv"}:
         raise DroplessError(f"The URI in {collection.uri_env} must be mongodb:// or mongodb+srv:// with a user.")
-    source = (parsed["options"].get("authsource") if parsed else None) or "admin"
+    source = (parsed["options"].get("authSource") or parsed["database"] if parsed else None) or "admin"
     return MongodbServer(f"{scheme}://{location}", str(user), secret_of(collection.uri_env), str(source))
 
 

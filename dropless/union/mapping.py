@@ -9,7 +9,6 @@ import orjson
 
 from dropless import names
 from dropless.contract import Contract
-from dropless.desired.schema_registry import field_of
 from dropless.union.columns import ColumnMapper, Rejected, column_mapper
 from dropless.union.envelope import Malformed, change_reader, key_reader
 from dropless.union.outcome import Dead, Mapper, Row
@@ -40,7 +39,7 @@ def compile_mapping(contract: Contract, source_name: str) -> Mapper:
     source = contract.source(source_name)
     read_key, read_change = key_reader(source), change_reader(source)
     fills = [column_mapper(column, source) for column in contract.columns]
-    fields = (*SYSTEM_FIELDS, *(field_of(column) for column in contract.columns))
+    fields = (*SYSTEM_FIELDS, *(column.field for column in contract.columns))
     time = [column.name for column in contract.columns].index(contract.time_column)
     topic = names.raw_topic(contract.name, source.name)
     first_position = source.epoch << EPOCH_BITS
