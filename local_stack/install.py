@@ -33,6 +33,8 @@ class Installation:
 
 def folder(component: Component, home: Path) -> Path:
     """Where a component lies in the cache: its name, its version, and a digest of what is pinned."""
+    if isinstance(component, Packages):
+        return toolchain.packages_folder(component, home)
     pinned = repr(component)
     if isinstance(component, Jars):
         pinned += component.pom.read_text() + component.lock.read_text()
@@ -50,7 +52,7 @@ def install(settings: Settings, report: Report = lambda _name, _done: None) -> I
     home = settings.cache
     with cache.exclusive(home / ".lock", "installation of Dropless"):
         java = toolchain.java(home)
-        missing = [each for each in COMPONENTS if isinstance(each, Packages) or not folder(each, home).is_dir()]
+        missing = [each for each in COMPONENTS if not folder(each, home).is_dir()]
         # The one long build beside the downloads, which mostly wait. Maven's local repository takes one at a time.
         build: list[Component] = [each for each in missing if isinstance(each, GoModule)]
         fetch: list[Component] = [each for each in missing if not isinstance(each, GoModule)]
@@ -63,10 +65,7 @@ def install(settings: Settings, report: Report = lambda _name, _done: None) -> I
 def installed(settings: Settings) -> Installation:
     """The installation in the cache, without looking whether each part of it is there."""
     home = settings.cache
-    folders = {
-        each.name: toolchain.packages_folder(each, home) if isinstance(each, Packages) else folder(each, home)
-        for each in COMPONENTS
-    }
+    folders = {each.name: folder(each, home) for each in COMPONENTS}
     return Installation(toolchain.expected_java(home), folders)
 
 

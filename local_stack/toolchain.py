@@ -80,7 +80,7 @@ def java_version(executable: str) -> str | None:
         answer = subprocess.run([executable, "-version"], capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return None
-    match = re.search(r'version "([^"]+)"', answer.stderr)
+    match = re.search(r'version "(\d[^"]*)"', answer.stderr)
     return match[1] if match else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import Literal
 
 from dropless import desired
 from dropless.endpoints import Endpoints
@@ -13,8 +12,8 @@ from local_stack.systems import NEEDS
 from resources.platform import LocalPlatform
 from resources.provisioning import adapters, provision
 
-Report = Callable[[str, Literal["starting", "healthy"], str], None]
-"""Told a system's name, what became of it, and the detail of its probe."""
+Report = Callable[[str, str | None], None]
+"""Told a system's name, and what its probe says once it is healthy; None when it is being started."""
 
 # Dagster last: on two cores its three Python processes would hold up the servers that others wait for.
 ORDER = (
@@ -55,11 +54,11 @@ def _start(
 ) -> None:
     for need in needs:
         need.result()
-    report(system, "starting", "")
+    report(system, None)
     if system == "pinot":
         # Its deep store: without the bucket and its user the controller does not start.
         endpoints = Endpoints.local(settings)
         provision([*desired.buckets(), *desired.s3_users()], adapters(endpoints))
     platform.start(system)
     platform.wait_healthy(system, HEALTHY_SECONDS)
-    report(system, "healthy", platform.health(system).detail)
+    report(system, platform.health(system).detail)

@@ -30,15 +30,17 @@ mutation ($job: String!, $repository: String!, $location: String!) {
   }
 }"""
 _RUN = """
-query ($run: ID!) { runOrError(runId: $run) { ... on Run { status stepStats { stepKey status } } } }"""
+query ($run: ID!) { runOrError(runId: $run) { ... on Run { status stepStats {
+  stepKey status startTime endTime
+} } } }"""
 _ERRORS = """
 query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
   ... on ExecutionStepFailureEvent { stepKey message error { message cause { message } } }
   ... on RunFailureEvent { message }
 } } } }"""
 
-StepReport = Callable[[str, str], None]
-"""Told a step's name and its new status, as Dagster calls it (IN_PROGRESS, SUCCESS, ...)."""
+StepReport = Callable[[str, str, float], None]
+"""Told a step's name, its new status as Dagster calls it (IN_PROGRESS, SUCCESS, ...), and the seconds it took."""
 
 
 class Runs:
@@ -83,7 +85,7 @@ class Runs:
             for step in found.get("stepStats") or []:
                 if step["status"] and told.get(step["stepKey"]) != step["status"]:
                     told[step["stepKey"]] = step["status"]
-                    report(step["stepKey"], step["status"])
+                    report(step["stepKey"], step["status"], (step["endTime"] or 0) - (step["startTime"] or 0))
             if found.get("status") in _ENDED:
                 break
             if time.monotonic() > deadline:

@@ -48,6 +48,10 @@ def _controller(context: Context) -> Role:
             "controller.zk.str": context.endpoints.zookeeper,
             "controller.host": LOOPBACK,
             **_listener("controller", port),
+            # Servers upload finished segments here; it is not derived from the listener.
+            "controller.vip.protocol": "http",
+            "controller.vip.host": LOOPBACK,
+            "controller.vip.port": port,
             "controller.data.dir": f"s3://{PINOT_BUCKET}/segments",
             "controller.local.temp.dir": str(context.data("pinot") / "controller"),
             "controller.enable.split.commit": "true",
@@ -84,6 +88,8 @@ def _server(context: Context, node: int) -> Role:
             "pinot.server.instance.dataDir": str(data / "index"),
             "pinot.server.instance.segmentTarDir": str(data / "segments"),
             "pinot.server.instance.enable.split.commit": "true",
+            # Otherwise a stop waits ten seconds for queries that may still come.
+            "pinot.server.shutdown.enableQueryCheck": "false",
             # Version 4 can carry NULLs, for `set enableNullHandling = true`.
             "pinot.server.instance.currentDataTableVersion": 4,
         }
@@ -152,7 +158,7 @@ def _process(context: Context, name: str, roles: list[Role], heap_mb: int) -> Pr
         files=tuple(files),
         ports=ports,
         directory=context.data(name),
-        stop_seconds=30,
+        stop_seconds=15,
     )
 
 

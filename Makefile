@@ -1,0 +1,48 @@
+# make up      everything up: environment, real servers, provisioning, the example
+# make test    lint, types, unit tests, and tests against the real stack
+# make down    stop everything
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := up
+.PHONY: up down test test-unit test-stack lint
+
+VENV := .venv
+# Another lock is another stamp, whatever the files' times say.
+LOCKED := $(shell cat requirements.lock pyproject.toml local_stack/pip/uv.lock | sha256sum | cut -c1-16)
+INSTALLED := $(VENV)/installed-$(LOCKED)
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+
+up: $(INSTALLED)
+	@$(VENV)/bin/dropless up
+
+down: $(INSTALLED)
+	@$(VENV)/bin/dropless down
+
+lint: $(INSTALLED)
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+
+test-unit: $(INSTALLED)
+	@$(VENV)/bin/pytest tests/unit
+
+test-stack: $(INSTALLED)
+	@$(VENV)/bin/pytest tests/stack
+
+test: lint test-unit test-stack
+
+$(INSTALLED): requirements.lock pyproject.toml local_stack/pip/uv.lock
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.11 or later is needed and none is on the path: install it, or name it with PYTHON=..." >&2; exit 1; fi
+	@if ! "$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "Python's venv module is needed and $(PYTHON) lacks it: \`apt install python3-venv\`." >&2; exit 1; fi
+	@echo "Making the Python environment in $(VENV) ..."
+	@if ! "$(VENV)/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		"$(PYTHON)" -m venv --clear $(VENV); fi
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local_stack/pip/uv.lock
+	@$(VENV)/bin/uv pip install --python $(VENV)/bin/python --require-hashes -r requirements.lock
+	@$(VENV)/bin/uv pip install --python $(VENV)/bin/python --quiet --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/installed-*
+	@touch $@
