@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,24 @@ from contracts import FOUR, ORDERS_FILE, SENSORS, contract, orders
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropless.contract import ColumnType, Contract, Kind, load_contracts, parse_contract
+from dropless.contract import (
+    Column,
+    ColumnType,
+    Contract,
+    Expression,
+    Freshness,
+    Kind,
+    Lake,
+    MongodbCollection,
+    PostgresqlTable,
+    Source,
+    load_contracts,
+    parse_contract,
+)
 from dropless.contract.identifiers import join, split
 from dropless.contract.problems import Problem
 from dropless.errors import ContractError
+from dropless.settings import PROJECT
 
 COMPONENT = "pipeline_assets.components.UnifiedTable"
 
@@ -50,6 +65,19 @@ def test_a_contract_never_changes() -> None:
     found = contract(SENSORS)
     with pytest.raises(Exception, match="frozen"):
         found.name = "other"  # type: ignore[misc]
+
+
+def test_the_documented_example_is_a_contract(tmp_path: Path) -> None:
+    text = (PROJECT / "docs" / "contract.md").read_text()
+    (tmp_path / "defs.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    assert [source.name for source in parse_contract(tmp_path / "defs.yaml").sources] == ["store", "marketplace"]
+
+
+def test_the_documentation_names_every_attribute_and_operation() -> None:
+    text = (PROJECT / "docs" / "contract.md").read_text()
+    for model in (Contract, Column, Source, Freshness, Lake, PostgresqlTable, MongodbCollection, Expression):
+        for name, field in model.model_fields.items():
+            assert re.search(rf"[`{{ ]{field.alias or name}[`:,}} ]", text), name
 
 
 def test_the_file_and_its_attributes_give_the_same_contract() -> None:
