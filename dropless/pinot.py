@@ -13,6 +13,8 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
 
 _TYPES: Final = {"BIG_DECIMAL": Decimal, "DOUBLE": float, "FLOAT": float}
+# SERVER_SEGMENT_MISSING, SERVER_NOT_RESPONDING.
+_AWAY: Final = (305, 427)
 UNLIMITED = 2_147_483_647
 """A LIMIT that no table reaches; without one Pinot gives ten rows."""
 
@@ -51,7 +53,11 @@ def select(endpoints: Endpoints, sql: str, timeout_seconds: float = 10) -> Answe
 
 def _answer(reply: dict[str, Any]) -> Answer:
     for exception in reply.get("exceptions") or ():
-        raise DroplessError(f"Pinot refused the query: {str(exception.get('message')).strip().splitlines()[0]}")
+        reason = str(exception.get("message")).strip().splitlines()[0]
+        # Errors without a word, or about segments that moved, come from servers that start or stop.
+        if exception.get("errorCode") in _AWAY or reason.startswith("null"):
+            raise Unreachable("Pinot cannot answer in full: a server is starting or stopping, ask again.")
+        raise DroplessError(f"Pinot refused the query: {reason}")
     if reply.get("partialResult") or reply.get("numServersResponded", 0) < reply.get("numServersQueried", 0):
         raise DroplessError("Only a part of Pinot's servers answered: ask again.")
     result = reply.get("resultTable")

@@ -115,7 +115,7 @@ def _marketplace(endpoints: Endpoints) -> Iterator[tuple[str, Row]]:
                     "order_id": str(document["_id"]),
                     "customer_id": document["buyer"].get("id"),
                     "amount": total["value"].to_decimal(),
-                    "currency": total["currency"],
+                    "currency": total.get("currency"),
                     "status": document["status"],
                     "item_count": lines.get("count"),
                     "loyalty_points": None if points is None else int(points),

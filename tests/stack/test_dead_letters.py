@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+import psycopg
 import pytest
 from bson import Decimal128, Int64, ObjectId
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from dropless import databases, durability, names
+from dropless import databases, durability, names, pinot
 from dropless.declared import declared
 from dropless.endpoints import Endpoints
 from dropless.example.agreement import wait_for_agreement
@@ -38,17 +39,19 @@ WEBSHOP = {
     "updated_at": NOW,
 }
 WITHIN_SECONDS = 15.0
+# Beyond what the shops' own sequences reach.
+FIRST = 10**17
 
 # Fault -> the columns that have it, the column that is blamed, and what the reason says.
 STORE_FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "a state that no value stands for": ({"state": "?"}, "status", "values|allowed"),
+    "a state that no value stands for": ({"state": "?"}, "status", "none of"),
     "an infinite time": ({"created": "infinity"}, "placed_at", "year|infinit|range"),
     "a time before the calendar": ({"created": "0044-03-15 00:00:00 BC"}, "placed_at", "year|range"),
     "a time after the calendar": ({"changed": "10000-01-01 00:00:00"}, "updated_at", "year|range"),
     "an infinite date": ({"promised": "infinity"}, "promised_on", "date|day|year|range|infinit"),
 }
 WEBSHOP_FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "a status outside the allowed": ({"status": "lost"}, "status", "values|allowed"),
+    "a status outside the allowed": ({"status": "lost"}, "status", "none of"),
     "not a number as money": ({"total": "NaN"}, "amount", "number|finite"),
     "not a number as weight": ({"weight": "NaN"}, "weight_kg", "number|finite"),
     "an infinite time": ({"placed_at": "-infinity"}, "placed_at", "year|infinit|range|time"),
@@ -124,22 +127,37 @@ def new_letters(endpoints: Endpoints) -> Callable[[int], list[Letter]]:
     return wait
 
 
-def insert(endpoints: Endpoints, database: str, table: str, row: dict[str, Any], returning: str) -> int:
-    columns = ", ".join(row)
-    statement = f"insert into {table} ({columns}) values ({', '.join(['%s'] * len(row))}) returning {returning}"
-    with databases.postgresql(endpoints, database) as connection:
-        return int(connection.execute(statement, list(row.values())).fetchone()[0])
+@pytest.fixture(autouse=True)
+def _nothing_bad_is_left(endpoints: Endpoints) -> Iterator[None]:
+    clear(endpoints)
+    yield
+    clear(endpoints)
 
 
-def check(letter: Letter, endpoints: Endpoints, source: str, column: str | None, reason: str) -> None:
-    assert re.search(reason, letter.headers["reason"], re.IGNORECASE), letter.headers
-    assert letter.headers["source"] == source
-    if column is not None:
-        assert letter.headers.get("column") == column, letter.headers
+def clear(endpoints: Endpoints) -> None:
+    with databases.postgresql(endpoints, "store") as connection:
+        connection.execute("delete from public.orders where id > %s", [FIRST])
+    with databases.postgresql(endpoints, "webshop") as connection:
+        connection.execute("delete from shop.orders where order_no > %s", [FIRST])
+    with databases.mongodb(endpoints) as client:
+        client["marketplace"]["orders"].delete_many({"buyer.name": "Dead Letter"})
+
+
+def wrong(letter: Letter | None, endpoints: Endpoints, source: str, column: str | None, reason: str) -> str | None:
+    """What is not as it should be with a dead letter."""
+    if letter is None:
+        return "there is no dead letter"
+    if not re.search(reason, letter.headers["reason"], re.IGNORECASE):
+        return f"the reason is {letter.headers['reason']!r}"
+    if letter.headers["source"] != source or (column and letter.headers.get("column") != column):
+        return f"the headers are {letter.headers}"
     topic, partition, offset = letter.origin
-    assert topic == names.raw_topic("orders", source)
+    if topic != names.raw_topic("orders", source):
+        return f"the origin is {letter.origin}"
     original = next(records(endpoints, topic, {(topic, partition): offset}))
-    assert (original.offset(), original.key(), original.value()) == (offset, letter.key, letter.value)
+    if (original.offset(), original.key(), original.value()) != (offset, letter.key, letter.value):
+        return f"the original at {letter.origin} is another"
+    return None
 
 
 def agree(settings: Settings, endpoints: Endpoints) -> None:
@@ -147,39 +165,47 @@ def agree(settings: Settings, endpoints: Endpoints) -> None:
     assert agreement.reached, str(agreement)
 
 
-@pytest.mark.parametrize("fault", STORE_FAULTS)
-def test_a_bad_row_of_the_store_is_set_aside(settings, endpoints, new_letters, fault):
-    columns, blamed, reason = STORE_FAULTS[fault]
-    bad = insert(endpoints, "store", "public.orders", STORE | columns, "id")
-    good = insert(endpoints, "store", "public.orders", STORE, "id")
-    [letter] = new_letters(1)
-    assert orjson.loads(letter.key) == {"id": bad}
-    check(letter, endpoints, "store", blamed, reason)
-    with databases.postgresql(endpoints, "store") as connection:
-        connection.execute("delete from public.orders where id = %s", [bad])
-    agree(settings, endpoints)
-    with databases.postgresql(endpoints, "store") as connection:
-        connection.execute("delete from public.orders where id = %s", [good])
-    agree(settings, endpoints)
-    assert len(new_letters(1)) == 1, "a delete is never refused for its values"
+def flowed(endpoints: Endpoints, keys: list[str]) -> None:
+    """Wait until the good rows among the bad ones are visible."""
+    listed = ", ".join(f"'{key}'" for key in keys)
+    query = f"""select count(*) from orders where "_key" in ({listed}) and "_deleted" = false"""
+
+    def missing() -> str | None:
+        seen = pinot.select(endpoints, query).value()
+        return f"{seen} of {len(keys)} good rows are visible" if seen < len(keys) else None
+
+    until("Pinot", missing, WITHIN_SECONDS)
 
 
-@pytest.mark.parametrize("fault", WEBSHOP_FAULTS)
-def test_a_bad_row_of_the_web_shop_is_set_aside(settings, endpoints, new_letters, fault):
-    columns, blamed, reason = WEBSHOP_FAULTS[fault]
-    number = time.time_ns()
-    insert(endpoints, "webshop", "shop.orders", WEBSHOP | {"order_no": number} | columns, "order_no")
-    insert(endpoints, "webshop", "shop.orders", WEBSHOP | {"order_no": number + 1}, "order_no")
-    [letter] = new_letters(1)
-    assert orjson.loads(letter.key) == {"shop_code": "dead", "order_no": number}
-    check(letter, endpoints, "webshop", blamed, reason)
-    with databases.postgresql(endpoints, "webshop") as connection:
-        connection.execute("delete from shop.orders where shop_code = 'dead' and order_no = %s", [number])
-    agree(settings, endpoints)
-    with databases.postgresql(endpoints, "webshop") as connection:
-        connection.execute("delete from shop.orders where shop_code = 'dead'")
-    agree(settings, endpoints)
-    assert len(new_letters(1)) == 1, "a delete is never refused for its values"
+def insert(cursor: psycopg.Cursor, table: str, row: dict[str, Any]) -> None:
+    columns = ", ".join(row)
+    cursor.execute(f"insert into {table} ({columns}) values ({', '.join(['%s'] * len(row))})", list(row.values()))
+
+
+POSTGRESQL = {
+    "store": ("public.orders", STORE, STORE_FAULTS, lambda number: {"id": number}),
+    "webshop": ("shop.orders", WEBSHOP, WEBSHOP_FAULTS, lambda number: {"shop_code": "dead", "order_no": number}),
+}
+
+
+@pytest.mark.parametrize("source", POSTGRESQL)
+def test_bad_rows_of_a_table_are_set_aside_with_reason_and_origin(settings, endpoints, new_letters, source):
+    table, usual, faults, key = POSTGRESQL[source]
+    base = FIRST + time.time_ns() // 1000
+    bad = {fault: key(base + 2 * index) for index, fault in enumerate(faults)}
+    with databases.postgresql(endpoints, source, autocommit=True) as connection, connection.cursor() as cursor:
+        for index, (fault, (columns, _, _)) in enumerate(faults.items()):
+            insert(cursor, table, usual | bad[fault] | columns)
+            insert(cursor, table, usual | key(base + 2 * index + 1))
+        letters = {letter.key: letter for letter in new_letters(len(faults))}
+        by_fault = {fault: letters.get(orjson.dumps(bad[fault])) for fault in faults}
+        found = {fault: wrong(by_fault[fault], endpoints, source, *faults[fault][1:]) for fault in faults}
+        assert not {fault: what for fault, what in found.items() if what}
+        goods = [key(base + 2 * index + 1) for index in range(len(faults))]
+        flowed(endpoints, [f"{source}:{','.join(str(part) for part in each.values())}" for each in goods])
+        clear(endpoints)
+        agree(settings, endpoints)
+    assert len(new_letters(len(faults))) == len(faults), "a delete is never refused for its values"
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -195,22 +221,26 @@ def document(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not MISSING}
 
 
-@pytest.mark.parametrize("fault", MARKETPLACE_FAULTS)
-def test_a_bad_document_of_the_marketplace_is_set_aside(settings, endpoints, new_letters, fault):
-    changes, blamed, reason = MARKETPLACE_FAULTS[fault]
-    bad, good = document(**changes), document()
+def test_bad_documents_are_set_aside_with_reason_and_origin(settings, endpoints, new_letters):
+    bad = {fault: document(**changes) for fault, (changes, _, _) in MARKETPLACE_FAULTS.items()}
+    good = [document() for _ in bad]
     with databases.mongodb(endpoints) as client:
         orders = client["marketplace"]["orders"]
-        orders.insert_one(bad)
-        orders.insert_one(good)
-        [letter] = new_letters(1)
-        assert str(bad["_id"]) in (letter.key or b"").decode()
-        check(letter, endpoints, "marketplace", blamed, reason)
-        orders.delete_one({"_id": bad["_id"]})
+        for each, other in zip(bad.values(), good, strict=True):
+            orders.insert_many([each, other])
+        letters = new_letters(len(bad))
+        by_fault = {
+            fault: next((each for each in letters if str(bad[fault]["_id"]) in (each.key or b"").decode()), None)
+            for fault in bad
+        }
+        found = {
+            fault: wrong(by_fault[fault], endpoints, "marketplace", *MARKETPLACE_FAULTS[fault][1:]) for fault in bad
+        }
+        assert not {fault: what for fault, what in found.items() if what}
+        flowed(endpoints, [f"marketplace:{each['_id']}" for each in good])
+        clear(endpoints)
         agree(settings, endpoints)
-        orders.delete_one({"_id": good["_id"]})
-        agree(settings, endpoints)
-    assert len(new_letters(1)) == 1, "a delete is never refused for its values"
+    assert len(new_letters(len(bad))) == len(bad), "a delete is never refused for its values"
 
 
 def test_what_is_no_json_at_all_is_set_aside(endpoints, new_letters):
