@@ -10,7 +10,8 @@ from dropless.union.outcome import Unmappable
 
 # Bounded, so that no text becomes a number of a million digits.
 _NUMBER = re.compile(r"([+-]?)(\d{0,400})(?:\.(\d{0,400}))?(?:[eE]([+-]?\d{1,3}))?", re.ASCII)
-_NOT_FINITE = {"nan", "inf", "infinity"}
+# As Debezium, Java and MongoDB spell them.
+_NOT_FINITE = {"nan", "inf", "infinity", "positive_infinity", "negative_infinity"}
 
 
 def parts(value: Any) -> tuple[int, int]:

@@ -192,6 +192,13 @@ def test_the_commit_time_may_come_in_milliseconds_only() -> None:
     [
         ("state", "Z", "status", """Column 'status' cannot take "Z": it is none of N, P, S, D, X."""),
         ("total_cents", "x" * 99, "amount", f"""Column 'amount' cannot take "{"x" * 39}...: it is not a number."""),
+        ("total_cents", "NAN", "amount", """Column 'amount' cannot take "NAN": it is not a finite number."""),
+        (
+            "total_cents",
+            "NEGATIVE_INFINITY",
+            "amount",
+            """Column 'amount' cannot take "NEGATIVE_INFINITY": it is not a f""",
+        ),
         ("total_cents", True, "amount", "Column 'amount' cannot take true: it is not a number."),
         ("pieces", 2**31, "item_count", "Column 'item_count' cannot take 2147483648: it does not fit into a 32-bit"),
         (
