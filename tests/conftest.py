@@ -35,7 +35,11 @@ def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
     # Short, since unix sockets lie below it; searchable, since PostgreSQL may run as another user.
     folder = Path(tempfile.mkdtemp(prefix="dropless-"))
     folder.chmod(0o711)
-    changed = {"DROPLESS_STATE": str(folder / "s"), "DROPLESS_PORT_BASE": str(PORT_BASE), "DROPLESS_TOPOLOGY": "compact"}
+    changed = {
+        "DROPLESS_STATE": str(folder / "s"),
+        "DROPLESS_PORT_BASE": str(PORT_BASE),
+        "DROPLESS_TOPOLOGY": "compact",
+    }
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:
