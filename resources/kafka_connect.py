@@ -46,6 +46,8 @@ PASSED_ON = (
 REBALANCE_SECONDS = 60
 # How long a restarted task may still be shown as failed, since statuses travel through a topic.
 SETTLE_SECONDS = 5
+# How much of a long line's beginning and of its end is told.
+END_CHARACTERS = 160
 
 
 class Connectors:
@@ -193,7 +195,12 @@ def summary(trace: str) -> str:
     """A Java trace in a line: what failed, and the last cause."""
     lines = [line.strip() for line in trace.strip().splitlines()] or ["no trace was given"]
     causes = [line for line in lines[1:] if line.startswith("Caused by:")]
-    return lines[0] + (f" ({causes[-1]})" if causes else "")
+    return _middle_out(lines[0]) + (f" ({_middle_out(causes[-1])})" if causes else "")
+
+
+def _middle_out(line: str) -> str:
+    # Debezium prints whole offsets in the middle of a sentence; what is wrong is at its end.
+    return line if len(line) <= 2 * END_CHARACTERS else f"{line[:END_CHARACTERS]} ... {line[-END_CHARACTERS:]}"
 
 
 def _quoted(name: str) -> str:

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dropless import databases, names, passwords
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, Unreachable
+from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.plan import Change, Json, Resource
 from resources import postgresql_catalogue as catalogue
 from resources.postgresql_catalogue import Table
@@ -38,6 +38,25 @@ class PostgresqlSources:
             DroplessError: the database or the table is missing, or its primary key is not the contract's.
         """
         return {resource.id: self._observe(resource) for resource in desired}
+
+    def check(self, change: Change) -> None:
+        """Refuse to make a dropped publication anew while a slot still reads by it.
+
+        PostgreSQL decodes old changes with the catalogue of their time, in which the publication is missing:
+        the connector would say that it runs, try again for ever, and nothing would arrive.
+        """
+        source = change.desired
+        slot = source.hints.get("slot")
+        if slot is None:
+            return
+        with self._connected(source) as connection:
+            name = _publication(source)["name"]
+            if catalogue.publication(connection, name) is None and catalogue.slot_exists(connection, slot):
+                raise Unsafe(
+                    f"Publication {name!r} is gone while replication slot {slot!r} still reads by it, so the changes "
+                    f"made since are lost to it: stop connector {source.name!r}, delete its offsets, drop the slot, "
+                    "and apply again to have the table read anew; rows deleted meanwhile are then found by reconciliation."
+                )
 
     def apply(self, change: Change) -> None:
         """Make the table ready, in one transaction; the table's rows are not touched."""

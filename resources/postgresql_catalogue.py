@@ -110,6 +110,11 @@ def publication(connection: psycopg.Connection[Any], name: str) -> Publication |
     )
 
 
+def slot_exists(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether there is a replication slot of that name."""
+    return bool(_one(connection, "select exists (select from pg_replication_slots where slot_name = %s)", name))
+
+
 def missing_rights(
     connection: psycopg.Connection[Any], role: str, database: str, table: Table, heartbeat: Table | None
 ) -> list[str] | None:

@@ -36,7 +36,7 @@ def postgresql_sources(contract: Contract, _: Endpoints) -> list[Resource]:
         }
         name = names.connector(contract.name, source.name)
         user, hints = _access(table.uri_env, "role")
-        hints["key"] = list(table.key)
+        hints |= {"key": list(table.key), "slot": names.slot(contract.name, source.name)}
         made.append(Resource("postgresql", "postgresql_source", name, properties | user, hints))
     return made
 

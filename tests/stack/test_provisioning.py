@@ -81,7 +81,7 @@ class TestTheWhole:
         for kind, adapter in adapters(away).items():
             properties = {
                 "database": "probe",
-                "table": "probe",
+                "table": "public.probe",
                 "collection": "probe",
                 "publication": {"name": "p", "tables": [], "publish": ""},
             }
@@ -226,6 +226,18 @@ class TestPostgresqlSources:
             connection.execute("alter table probe drop constraint probe_pkey")
         with pytest.raises(DroplessError, match=r"has no primary key.*alter table public\.probe add primary key"):
             preview([source], known)
+
+    def test_a_publication_is_not_made_anew_under_a_slot_that_needs_the_old_one(self, known, source, endpoints):
+        provision([source], known)
+        with databases.postgresql(endpoints, "store", "admin") as connection:
+            connection.execute("select pg_create_logical_replication_slot('probe_slot', 'pgoutput')")
+            connection.execute("drop publication probe")
+        try:
+            with pytest.raises(Unsafe, match=r"Publication 'probe' is gone while replication slot 'probe_slot'"):
+                provision([replace(source, hints={"slot": "probe_slot"})], known)
+        finally:
+            with databases.postgresql(endpoints, "store", "admin") as connection:
+                connection.execute("select pg_drop_replication_slot('probe_slot')")
 
     def test_a_server_of_a_uri_is_prepared_and_its_password_kept_for_connect(
         self, known, source, endpoints, settings, monkeypatch

@@ -196,7 +196,11 @@ def forget(contract: Contract, endpoints: Endpoints) -> None:
     """Take away all that provisioning made on the platform."""
     for source in contract.sources:
         name = names.connector(contract.name, source.name)
-        httpx.delete(f"{endpoints.kafka_connect[0]}/connectors/{name}", timeout=60)
+        url = f"{endpoints.kafka_connect[0]}/connectors/{name}"
+        # Connect keeps the offsets of a deleted connector for the next one of its name.
+        httpx.put(f"{url}/stop", timeout=60)
+        until("Connect", lambda url=url: _kept_offsets(url), 30)
+        httpx.delete(url, timeout=60)
     httpx.delete(f"{endpoints.pinot_controller}/tables/{contract.name}", timeout=60)
     httpx.delete(f"{endpoints.pinot_controller}/schemas/{contract.name}", timeout=60)
     for subject in desired.subjects(contract):
@@ -208,6 +212,11 @@ def forget(contract: Contract, endpoints: Endpoints) -> None:
         future.exception(30)
     for future in admin.delete_consumer_groups([names.union_group(contract.name)]).values():
         future.exception(30)
+
+
+def _kept_offsets(url: str) -> str | None:
+    answer = httpx.delete(f"{url}/offsets", timeout=60)
+    return None if answer.status_code in (200, 404) else answer.text
 
 
 def numbers(contract: Contract, endpoints: Endpoints) -> dict[str, int]:
