@@ -55,7 +55,7 @@ class PostgresqlSources:
                 raise Unsafe(
                     f"Publication {name!r} is gone while replication slot {slot!r} still reads by it, so the changes "
                     f"made since are lost to it: stop connector {source.name!r}, delete its offsets, drop the slot, "
-                    "and apply again to have the table read anew; rows deleted meanwhile are then found by reconciliation."
+                    "and apply again to have the table read anew; reconciliation then finds the rows deleted meanwhile."
                 )
 
     def apply(self, change: Change) -> None:
