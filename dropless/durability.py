@@ -128,12 +128,18 @@ def registry_storage(endpoints: Endpoints) -> dict[str, str]:
 
 
 def pinot_stream(endpoints: Endpoints) -> dict[str, str]:
-    """Pinot's consumer, as properties of a table's stream configuration."""
-    return {
-        "stream.kafka.broker.list": endpoints.kafka,
-        "stream.kafka.isolation.level": layer("consumer")["isolation.level"],
-        "stream.kafka.enable.auto.commit": layer("consumer")["enable.auto.commit"],
-    } | _security(endpoints, "stream.kafka.")
+    """Pinot's consumer, as properties of a table's stream configuration.
+
+    Pinot hands the whole map to its Kafka consumer, so a property without Pinot's prefix is the consumer's own.
+    """
+    return (
+        {
+            "stream.kafka.broker.list": endpoints.kafka,
+            "stream.kafka.isolation.level": layer("consumer")["isolation.level"],
+        }
+        | layer("consumer")
+        | _security(endpoints)
+    )
 
 
 # --- librdkafka clients -------------------------------------------------------------------------

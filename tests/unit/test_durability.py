@@ -51,7 +51,7 @@ def test_every_consumer_runs_with_the_consumer_layer(endpoints: Endpoints) -> No
     consumer = durability.consumer(endpoints, "union.orders", "union.orders.0")
     assert {name: consumer[name] for name in required} == required
     pinot = durability.pinot_stream(endpoints)
-    assert {name: pinot[f"stream.kafka.{name}"] for name in required} == required
+    assert {name: pinot[name] for name in required} == required
     worker = durability.connect_worker(endpoints)
     assert {name: worker[f"consumer.{name}"] for name in required} == required
 
@@ -77,7 +77,7 @@ def test_security_reaches_every_client(endpoints: Endpoints) -> None:
     worker = durability.connect_worker(secured)
     for prefix in ("producer.", "consumer.", "admin."):
         assert worker[f"{prefix}security.protocol"] == "SASL_SSL"
-    assert durability.pinot_stream(secured)["stream.kafka.security.protocol"] == "SASL_SSL"
+    assert durability.pinot_stream(secured)["security.protocol"] == "SASL_SSL"
     assert "SASL_SSL" in durability.registry_storage(secured).values()
 
 
