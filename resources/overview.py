@@ -87,8 +87,10 @@ def overview(settings: Settings, endpoints: Endpoints) -> Overview:
         problems += [f"{system}: {each.detail}" for system, each in health.items() if not each.healthy]
         processes = _answer(running, problems) or []
         problems += [f"process {each.name} is {each.state}" for each in processes if each.state != "RUNNING"]
-        states = {name: asked.state(problems) for name, asked in tables.items()}
-        statuses = {name: _answer(asked, problems) for name, asked in clients.items()}
+        # What a system that is down cannot tell follows from that, and is not worth a sentence of its own.
+        further: list[str] = [] if problems else problems
+        states = {name: asked.state(further) for name, asked in tables.items()}
+        statuses = {name: _answer(asked, further) for name, asked in clients.items()}
     effective = {name: status["effective"] for name, status in statuses.items() if status and "effective" in status}
     return Overview(health, processes, states, effective, list(dict.fromkeys(problems)))
 

@@ -88,6 +88,11 @@ def _page(seen: Overview, *, clients: bool) -> RenderableType:
     parts: list[RenderableType] = [_systems(seen), _tables(seen)]
     if clients:
         parts += [_client(name, config) for name, config in seen.clients.items()]
+    parts += [
+        f"The newest dead letter of {name}: {escape(table.dead_letters.newest_reason)}"
+        for name, table in seen.tables.items()
+        if table.dead_letters and table.dead_letters.newest_reason
+    ]
     parts += [f"[bold red]![/] {escape(problem)}" for problem in seen.problems]
     memory = f"{seen.resident_bytes / 2**30:.2f} GiB of memory in {len(seen.processes)} processes"
     parts.append(f"[bold green]All is well[/], {memory}." if seen.healthy else f"Not all is well; {memory}.")
@@ -120,8 +125,7 @@ def _dead(table: TableState) -> str:
     found = table.dead_letters
     if found is None:
         return "?"
-    count = f"{found.count:,}" if found.counted else f"more than {found.count:,}"
-    return f"{count}\nnewest: {escape(found.newest_reason)}" if found.newest_reason else count
+    return f"{found.count:,}" if found.counted else f"more than {found.count:,}"
 
 
 def _client(name: str, config: Mapping[str, Any]) -> Table:
