@@ -42,7 +42,8 @@ $(INSTALLED): requirements.lock pyproject.toml local_stack/pip/uv.lock
 	@if ! "$(VENV)/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 		"$(PYTHON)" -m venv --clear $(VENV); fi
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local_stack/pip/uv.lock
-	@$(VENV)/bin/uv pip install --python $(VENV)/bin/python --require-hashes -r requirements.lock
+	@echo "Installing $$(grep -c '==' requirements.lock) packages ..."
+	@$(VENV)/bin/uv pip install --python $(VENV)/bin/python --require-hashes --quiet -r requirements.lock
 	@$(VENV)/bin/uv pip install --python $(VENV)/bin/python --quiet --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/installed-*
 	@touch $@

@@ -7,16 +7,29 @@ import fcntl
 import hashlib
 import os
 import shutil
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
+
 from dropless.errors import DroplessError
-from local_stack.commands import DiskFull
+from local_stack.commands import CommandFailed, DiskFull
 
 
 class Corrupt(DroplessError):
     """A downloaded file is not the one that was asked for."""
+
+
+persistent = retry(
+    retry=retry_if_exception_type((CommandFailed, Corrupt)),
+    stop=stop_after_attempt(3),
+    wait=wait_exponential(max=10),
+    reraise=True,
+)
+"""For a function that downloads: three tries."""
 
 
 class Busy(DroplessError):
@@ -75,6 +88,18 @@ def differing(folder: Path, expected: dict[str, str]) -> list[str]:
     """The names in a folder that are missing, unexpected, or have another content than expected."""
     found = {path.name: sha256(path) for path in folder.iterdir() if path.is_file()}
     return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+
+
+def unpack(packed: Path, folder: Path) -> None:
+    """Unpack a .tar.gz, or a jar that holds one .txz, into a folder."""
+    if packed.suffix == ".jar":
+        with zipfile.ZipFile(packed) as jar:
+            inner = next(name for name in jar.namelist() if name.endswith(".txz"))
+            with jar.open(inner) as stream, tarfile.open(fileobj=stream, mode="r:xz") as archive:
+                archive.extractall(folder, filter="data")
+    else:
+        with tarfile.open(packed) as archive:
+            archive.extractall(folder, filter="data")
 
 
 @contextmanager

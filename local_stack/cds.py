@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from local_stack.context import Context
@@ -17,7 +16,3 @@ def archive(context: Context, name: str) -> Path | None:
 def folder(context: Context) -> Path:
     """Where the archives for this Java and these jars lie."""
     return context.settings.cache / "cds"
-
-
-def build(context: Context, report: Callable[[str, bool], None]) -> None:
-    pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -9,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from dropless.settings import Settings
-from local_stack import cache, pinot_loopback, toolchain
+from local_stack import cache, pinot_loopback, toolchain, trust
 from local_stack.commands import end_all, run
 from local_stack.maven import Maven
 from local_stack.process import short_digest
 from local_stack.versions import COMPONENTS, PINOT, Archive, Component, GoModule, Jars, Packages
 
 Report = Callable[[str, bool], None]
-"""Told the name of a component when work on it begins (False) and when it is there (True)."""
+"""Told what is done when work on a component begins (False) and when it is there (True)."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,17 @@ def _all(lanes: list[Future[None]]) -> None:
 
 def _install_all(components: Sequence[Component], home: Path, java: toolchain.Java, report: Report) -> None:
     for component in components:
-        report(component.name, False)
+        report(_doing(component), False)
         if isinstance(component, Packages):
             toolchain.packages(component, home)
         else:
             cache.complete(folder(component, home), partial(_put, component, home, java))
-        report(component.name, True)
+        report(_doing(component), True)
+
+
+def _doing(component: Component) -> str:
+    what = f"{component.name} {component.version}"
+    return f"build {what} from source (minutes)" if isinstance(component, GoModule) else f"fetch {what}"
 
 
 def _put(component: Jars | Archive | GoModule, home: Path, java: toolchain.Java, target: Path) -> None:
@@ -107,7 +113,8 @@ def _jars(component: Jars, home: Path, java: toolchain.Java, target: Path) -> No
 
 
 def _maven(home: Path, java: toolchain.Java) -> Maven:
-    return Maven(toolchain.maven(), home, {"JAVA_HOME": java.home})
+    options = f"{os.environ.get('MAVEN_OPTS', '')} {trust.options(Path(java.home), home)}".strip()
+    return Maven(toolchain.maven(home), home, {"JAVA_HOME": java.home, "MAVEN_OPTS": options})
 
 
 def _go_install(component: GoModule, home: Path, target: Path) -> None:

@@ -8,16 +8,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
-
 from dropless.errors import DroplessError
-from local_stack.cache import complete
+from local_stack.cache import Corrupt, complete, persistent, sha256, unpack
 from local_stack.commands import CommandFailed, run
 from local_stack.process import short_digest
-from local_stack.versions import GO, GO_MINIMUM, JAVA_MINIMUM, JDK, Packages
+from local_stack.versions import GO, GO_MINIMUM, JAVA_MINIMUM, JDK, MAVEN, MAVEN_ARTIFACT, Packages
 
 
 @dataclass(frozen=True)
@@ -90,12 +88,35 @@ def _major(version: str) -> int:
     return numbers[1] if numbers[0] == 1 and len(numbers) > 1 else numbers[0]
 
 
-def maven() -> str:
-    """The path's Maven."""
+def maven(home: Path) -> str:
+    """The path's Maven, else the one from the Maven repositories in the cache."""
     found = shutil.which("mvn")
-    if found is None:
-        raise DroplessError("Maven is needed to fetch the servers and is not on the path: `apt install maven`.")
-    return found
+    if found:
+        return found
+    target = home / f"{MAVEN.name}-{MAVEN.version}"
+    try:
+        complete(target, partial(_fetch_maven, home))
+    except CommandFailed as error:
+        raise DroplessError(f"Maven is needed, is not on the path and could not be fetched ({error})") from None
+    return str(target / f"{MAVEN.name}-{MAVEN.version}" / "bin" / "mvn")
+
+
+@persistent
+def _fetch_maven(home: Path, folder: Path) -> None:
+    python = packages(MAVEN_ARTIFACT, home) / "bin" / "python"
+    group, artifact, version, kind, classifier = MAVEN.artifact.split(":")
+    packed = folder / f"maven.{kind}"
+    run(
+        # Its own order: group, artifact, packaging, classifier, version.
+        [str(python), "-m", "maven_artifact.main", f"{group}:{artifact}:{kind}:{classifier}:{version}", str(packed)],
+        what="Fetching Maven",
+        log=home / "logs" / "maven.log",
+    )
+    if not packed.is_file() or sha256(packed) != MAVEN.sha256:
+        packed.unlink(missing_ok=True)
+        raise Corrupt("The download of Maven is corrupt: it did not have the pinned SHA-256; try again.")
+    unpack(packed, folder)
+    packed.unlink()
 
 
 def go(home: Path) -> str:
@@ -103,8 +124,8 @@ def go(home: Path) -> str:
     found = shutil.which("go")
     if found and _go_version(found) >= GO_MINIMUM:
         return found
-    environment = packages(GO, home)
-    return str(next(path for path in environment.rglob("bin/go") if path.is_file()))
+    # The package's own bin/go is a script that names the folder in which it was built.
+    return str(next(packages(GO, home).glob("lib/python*/site-packages/go/bin/go")))
 
 
 def _go_version(executable: str) -> tuple[int, ...]:
@@ -116,12 +137,7 @@ def _go_version(executable: str) -> tuple[int, ...]:
 def packages(component: Packages, home: Path) -> Path:
     """An environment in the cache with exactly the locked Python packages."""
 
-    @retry(
-        retry=retry_if_exception_type(CommandFailed),
-        stop=stop_after_attempt(3),
-        wait=wait_exponential(max=10),
-        reraise=True,
-    )
+    @persistent
     def build(folder: Path) -> None:
         log = home / "logs" / f"{component.name}.log"
         what = f"Installing {component.name}"

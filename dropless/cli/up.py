@@ -22,10 +22,9 @@ from dropless.errors import DroplessError
 from dropless.example.load import load
 from dropless.example.measured import freshness_seconds
 from dropless.settings import Settings, Topology
-from local_stack import cds, ports_in_use, supervisor
+from local_stack import ports_in_use, supervisor
 from local_stack.cache import exclusive
 from local_stack.commands import end_all
-from local_stack.context import Context
 from local_stack.install import install
 from local_stack.process import short_digest
 from local_stack.servers import postgresql
@@ -97,12 +96,11 @@ def down(
 
 
 def _bring_up(settings: Settings, platform: LocalPlatform, steps: Steps, *, example: bool) -> Summary:
-    software = install(settings, lambda name, done: (steps.end if done else steps.begin)(f"install {name}"))
+    install(settings, lambda what, done: (steps.end if done else steps.begin)(what))
     endpoints = Endpoints.local(settings)
     for folder in (settings.config, settings.data, settings.logs):
         folder.mkdir(parents=True, exist_ok=True)
     passwords.ensure(settings.secrets)
-    cds.build(Context(settings, software), lambda name, done: (steps.end if done else steps.begin)(f"archive {name}"))
     _begin(settings, platform, steps)
 
     def report(system: str, healthy: str | None) -> None:
