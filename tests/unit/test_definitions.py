@@ -175,6 +175,16 @@ def test_two_tables_live_side_by_side(contracts: Path) -> None:
     }
 
 
+def test_other_definitions_may_lie_beside_the_tables(contracts: Path) -> None:
+    declare(contracts, "visits", ["one"])
+    (contracts / "curated").mkdir()
+    (contracts / "curated" / "daily.py").write_text(
+        "import dagster as dg\n\n@dg.asset(deps=[['lake', 'visits']])\ndef daily_visits() -> None: ...\n"
+    )
+    found = specs()
+    assert [dep.asset_key for dep in found["daily_visits"].deps] == [keys.lake_table("visits")]
+
+
 def test_without_a_table_there_is_still_a_platform(contracts: Path) -> None:
     assert {spec.group_name for spec in specs().values()} == {"platform"}
 
