@@ -9,7 +9,8 @@ from dropless import names
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.lake import catalogue
-from dropless.lake.reading import LakeTable, connect, query
+from dropless.lake.engine import connect, query
+from dropless.lake.reading import LakeTable
 from dropless.lake.result import Result
 from dropless.lake.store import Store
 from dropless.settings import Settings

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-import duckdb as engine
 import pyarrow as pa
 import pyarrow.dataset as pads
 from deltalake import DeltaTable
@@ -15,7 +14,8 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from dropless.errors import DroplessError
 from dropless.lake.catalogue import Entry, nearest, unreachable
-from dropless.lake.result import BATCH_ROWS, Result, pandas, polars, sentences
+from dropless.lake.engine import connect, query, quoted
+from dropless.lake.result import BATCH_ROWS, Result, pandas, polars
 from dropless.lake.store import Store
 
 if TYPE_CHECKING:
@@ -104,10 +104,10 @@ class LakeTable:
         """
         connection = connect()
         self.register(connection)
-        chosen = ", ".join(_quoted(column) for column in self._checked(columns))
+        chosen = ", ".join(quoted(column) for column in self._checked(columns))
         condition = f"where {where}" if where else ""
         # The reader's own SQL, on the reader's own rights, in a database of its own.
-        return query(connection, f"select {chosen} from {_quoted(self.name)} {condition}")  # noqa: S608
+        return query(connection, f"select {chosen} from {quoted(self.name)} {condition}")  # noqa: S608
 
     def to_arrow(self, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
         """The rows as a PyArrow table."""
@@ -141,8 +141,8 @@ class LakeTable:
         # A name of its own: the changes may be asked for in the same query, at another version.
         changes = f"_changes_of_{self.name}"
         connection.register(changes, self._dataset())
-        body = _CURRENT.replace("from changes", f"from {_quoted(changes)} as changes")
-        connection.execute(f"create or replace temp view {_quoted(self.name)} as {body}")
+        body = _CURRENT.replace("from changes", f"from {quoted(changes)} as changes")
+        connection.execute(f"create or replace temp view {quoted(self.name)} as {body}")
 
     def rows_if_known(self) -> int | None:
         """The number of rows where it stands in the files' metadata, and needs no reading of rows."""
@@ -183,26 +183,6 @@ class LakeTable:
         return list(columns) if columns is not None else known
 
 
-def connect() -> DuckDBPyConnection:
-    """An in-memory DuckDB that speaks UTC and downloads nothing."""
-    connection = engine.connect(config={"autoinstall_known_extensions": "false"})
-    connection.execute("set TimeZone = 'UTC'")
-    return connection
-
-
-def query(connection: DuckDBPyConnection, sql: str) -> Result:
-    """A query over what is registered.
-
-    Raises:
-        DroplessError: it is no SQL, or names what there is not.
-    """
-    with sentences():
-        relation = connection.sql(sql)
-    if relation is None:
-        raise DroplessError("The statement returns no rows; the lake is only read here: use a select.")
-    return Result(relation)
-
-
 def _moment(when: str | datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(when) if isinstance(when, str) else when
@@ -211,7 +191,3 @@ def _moment(when: str | datetime) -> datetime:
             f"{when!r} is no moment; write it as 2026-11-01T00:00:00Z, or give a version's number."
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

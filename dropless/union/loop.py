@@ -64,7 +64,8 @@ class Union:
         """
         try:
             # Before joining the group: it ends a killed predecessor's transaction, whose offsets would be awaited.
-            self._start_producer()
+            self._transactions.start()
+            self._status.producers_made = self._transactions.made
             while not self._stop.is_set():
                 self._session()
         except Stopping as call:
@@ -198,7 +199,3 @@ class Union:
             reached = max(position, self._ends.get(place, 0))
             lag[f"{place[0]}[{place[1]}]"] = max(0, watermarks[1] - reached) if watermarks else 0
         self._status.lag = lag
-
-    def _start_producer(self) -> None:
-        self._transactions.start()
-        self._status.producers_made = self._transactions.made

@@ -12,8 +12,8 @@ import pytest
 
 from dropless.errors import DroplessError
 from dropless.lake.catalogue import nearest
+from dropless.lake.engine import connect, query
 from dropless.lake.files import write
-from dropless.lake.reading import connect, query
 
 ROWS = """
     select i as id, cast(i as decimal(18,2)) / 1 as quotient, cast(i as decimal(18,2)) as amount,
