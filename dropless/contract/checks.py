@@ -143,7 +143,7 @@ def _check_expression(expression: Expression, column: Column, source: Source) ->
         raise Problem(f"works on numbers, and the column is a {column.type}", ("divide",))
     if expression.timezone is not None and column.type.kind is not Kind.TIMESTAMP:
         raise Problem(f"works on local timestamps, and the column is a {column.type}", ("timezone",))
-    if source.mongodb and expression.path and expression.path[0].startswith("$"):
+    if source.mongodb and any(name.startswith("$") for name in expression.path):
         raise Problem(f"is {join(expression.path)!r}; a field's name does not start with $", ("from",))
 
 

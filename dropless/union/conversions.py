@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -17,6 +18,8 @@ Conversion = Callable[[Any], Any]
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
 """Stands for an unchanged large value that PostgreSQL did not send."""
+_UNAVAILABLE_BYTES: Final = b64encode(UNAVAILABLE.encode()).decode()
+_NOT_SENT: Final = "was not sent, being large and unchanged; the table needs REPLICA IDENTITY FULL"
 
 
 def conversion(type_: ColumnType, expression: Expression, *, mongodb: bool) -> Conversion:
@@ -65,8 +68,8 @@ def text(value: Any) -> str:
     if isinstance(value, str):
         if "\0" in value:
             raise Unmappable("holds a NUL character")
-        if value == UNAVAILABLE:
-            raise Unmappable("was not sent, being large and unchanged; the table needs REPLICA IDENTITY FULL")
+        if value in (UNAVAILABLE, _UNAVAILABLE_BYTES):
+            raise Unmappable(_NOT_SENT)
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -177,10 +180,10 @@ def _document(value: Any) -> str:
 
 def _json_column(value: Any) -> str:
     # json and jsonb come as text; an array of another type comes as a JSON array.
+    if value in (UNAVAILABLE, [UNAVAILABLE]):
+        raise Unmappable(_NOT_SENT)
     if not isinstance(value, str):
         return canonical_json.dumps(value)
-    if value == UNAVAILABLE:
-        return text(value)
     return canonical_json.dumps(canonical_json.loads(value))
 
 

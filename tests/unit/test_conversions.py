@@ -48,6 +48,7 @@ POSTGRESQL: list[tuple[str, Any, Any]] = [
     ("string", {"a": 1}, REFUSED),
     ("string", [1], REFUSED),
     ("string", "__debezium_unavailable_value", REFUSED),
+    ("string", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==", REFUSED),
     ("int", 2147483647, 2147483647),
     ("int", -2147483648, -2147483648),
     ("int", 2147483648, REFUSED),
@@ -164,6 +165,7 @@ POSTGRESQL: list[tuple[str, Any, Any]] = [
     ("json", "[1e1," * 500 + "1" + "]" * 500, REFUSED),
     ("json", ["a", "b"], '["a","b"]'),
     ("json", "__debezium_unavailable_value", REFUSED),
+    ("json", ["__debezium_unavailable_value"], REFUSED),
 ]
 
 MONGODB: list[tuple[str, Any, Any]] = [
