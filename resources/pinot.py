@@ -14,6 +14,9 @@ from resources.managed import managed
 from resources.rest import Rest
 from resources.waiting import until
 
+# A commit takes the build of a segment and its upload to the deep store.
+COMMIT_SECONDS = 120
+
 
 class PinotSchemas:
     """Schemas, posted as they are desired; Pinot refuses to drop or retype a column."""
@@ -40,6 +43,7 @@ class PinotSchemas:
             return
         path = f"/schemas/{_quoted(name)}"
         self._controller.call(f"change schema {name!r}", "PUT", path, json=body, params={"reload": "true"})
+        _begin_new_segments(self._controller, name)
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until the controller knows every schema."""
@@ -91,6 +95,7 @@ class PinotTables:
             self._controller.call(f"add table {name!r}", "POST", "/tables", json=body)
         else:
             self._controller.call(f"change table {name!r}", "PUT", f"/tables/{_quoted(name)}", json=body)
+            _begin_new_segments(self._controller, name)
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until every stream partition is being consumed and a query answers."""
@@ -121,6 +126,28 @@ class PinotTables:
         except DroplessError as error:
             return str(error)
         return None
+
+
+def _begin_new_segments(controller: Rest, table: str) -> None:
+    """Commit the segments in which rows are being consumed.
+
+    Only those begun afterwards have the table's new columns, transformations, indexes and stream settings;
+    without this they would come when the present ones are full, hours later.
+    """
+    path = f"/tables/{_quoted(table)}"
+
+    def ask() -> set[str]:
+        doing = f"show what table {table!r} consumes"
+        answer = controller.call(doing, "GET", f"{path}/consumingSegmentsInfo", accept=[404])
+        return set() if answer.status_code == 404 else set(answer.json()["_segmentToConsumingInfoMap"])
+
+    if old := ask():
+        controller.call(f"commit what table {table!r} consumes", "POST", f"{path}/forceCommit")
+        until(
+            "Pinot",
+            lambda: f"table {table!r} still consumes its old segments." if ask() & old else None,
+            COMMIT_SECONDS,
+        )
 
 
 def consuming(segments: Mapping[str, Any]) -> set[int]:

@@ -332,7 +332,11 @@ class TestPinot:
         found = drift(known, table)
         assert len(found) == 1
         assert "77777" in str(found[0])
+        segments = f"{url}/consumingSegmentsInfo"
+        before = httpx.get(segments).json()["_segmentToConsumingInfoMap"]
         provision([table], known)
+        # A segment keeps the settings with which it was begun.
+        assert not before.keys() & httpx.get(segments).json()["_segmentToConsumingInfoMap"].keys()
 
     def test_what_pinot_would_silently_drop_is_refused(self, known, everything):
         table = everything["pinot_table:orders"]
