@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from local_stack.toolchain import Java
 
 # glibc otherwise keeps an arena per thread: 50 MB and more for each server.
@@ -16,14 +14,12 @@ def command(
     main: tuple[str, ...],
     *,
     heap_mb: int,
-    shared_archive: Path | None = None,
     properties: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     """A Java command line; `heap_mb` is the largest heap in MiB.
 
     The first compiler alone and the serial collector: less memory and a faster start on few cores.
     """
-    shared = (f"-XX:SharedArchiveFile={shared_archive}", "-Xshare:auto") if shared_archive else ()
     return (
         java.executable,
         f"-Xms{min(64, heap_mb)}m",
@@ -36,7 +32,6 @@ def command(
         "-Djava.awt.headless=true",
         "-Duser.timezone=UTC",
         "-Djava.net.preferIPv4Stack=true",
-        *shared,
         *properties,
         "-cp",
         classpath,

@@ -13,7 +13,6 @@ from typing import Literal
 from dropless import durability, passwords
 from dropless.settings import LOOPBACK
 from local_stack import jvm
-from local_stack.cds import archive
 from local_stack.commands import run
 from local_stack.context import Context
 from local_stack.process import ConfigFile, Process, properties
@@ -58,7 +57,6 @@ def java_command(context: Context, main: tuple[str, ...], *, heap_mb: int) -> tu
         f"{folder}/*",
         main,
         heap_mb=heap_mb,
-        shared_archive=archive(context, "kafka"),
         properties=(f"-Dlog4j2.configurationFile={HERE}/templates/log4j2.xml",),
     )
 

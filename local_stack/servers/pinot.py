@@ -11,7 +11,6 @@ from pathlib import Path
 from dropless.names import PINOT_BUCKET
 from dropless.settings import LOOPBACK, Topology
 from local_stack import jvm, pinot_loopback
-from local_stack.cds import archive
 from local_stack.context import Context
 from local_stack.process import ConfigFile, Process, password, properties
 from local_stack.versions import HERE, PINOT
@@ -147,7 +146,6 @@ def _process(context: Context, name: str, roles: list[Role], heap_mb: int) -> Pr
                 *("-bootstrapConfigPaths", *(str(file.path) for file in files)),
             ),
             heap_mb=heap_mb,
-            shared_archive=archive(context, "pinot"),
             properties=(
                 "-Dzk.session.timeout=6000",
                 f"-Dlog4j2.configurationFile={HERE}/templates/log4j2.xml",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dropless import durability
 from dropless.settings import LOOPBACK
 from local_stack import jvm
-from local_stack.cds import archive
 from local_stack.context import Context
 from local_stack.process import ConfigFile, Process, properties
 from local_stack.versions import APICURIO
@@ -38,7 +37,6 @@ def _registry(context: Context, node: int) -> Process:
             str(jar),
             ("io.quarkus.runner.GeneratedMain",),
             heap_mb=192,
-            shared_archive=archive(context, "apicurio"),
             properties=(f"-Dquarkus.config.locations={config}",),
         ),
         environment=jvm.ENVIRONMENT,

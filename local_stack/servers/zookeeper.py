@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dropless.settings import LOOPBACK
 from local_stack import jvm
-from local_stack.cds import archive
 from local_stack.context import Context
 from local_stack.process import ConfigFile, Process, properties
 from local_stack.versions import ZOOKEEPER
@@ -56,7 +55,6 @@ def _server(context: Context, node: int) -> Process:
             f"{context.software.folder(ZOOKEEPER)}/*",
             ("org.apache.zookeeper.server.quorum.QuorumPeerMain", str(config)),
             heap_mb=64,
-            shared_archive=archive(context, "zookeeper"),
             properties=(
                 "-Dzookeeper.jmx.log4j.disable=true",
                 "-Dorg.slf4j.simpleLogger.showDateTime=true",
