@@ -66,7 +66,10 @@ def provisioned(
         try:
             plan = preview(wanted(installation, selected), installation.adapters)
         except DroplessError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            # What cannot be compared is not as declared: the check says what does not answer.
+            for check in sorted(context.selected_asset_check_keys):
+                yield Verdict(False, str(error)).result(check)
+            return
         for check in sorted(context.selected_asset_check_keys):
             yield _verdict(_own_changes(plan, check.asset_key, key_of)).result(check)
 
