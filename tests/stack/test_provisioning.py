@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -94,8 +95,10 @@ class TestTopics:
     def probe(self, admin: AdminClient) -> Iterator[Resource]:
         config = durability.topic() | {"retention.ms": "1000000"}
         properties = {"partitions": 2, "replication_factor": 3, "config": config}
-        yield Resource("kafka", "topic", "probe.topic", properties, {"keyed": False})
-        for future in admin.delete_topics(["probe.topic"], operation_timeout=10).values():
+        # A deleted topic is still known to some brokers for a moment: never the same name twice.
+        name = f"probe.{uuid.uuid4().hex[:8]}"
+        yield Resource("kafka", "topic", name, properties, {"keyed": False})
+        for future in admin.delete_topics([name], operation_timeout=10).values():
             future.result()
 
     def test_a_topic_is_made_as_declared_and_is_there_once(self, known, probe):

@@ -19,7 +19,7 @@ def test_passwords_are_made_once_and_only_their_owner_can_read_them(tmp_path):
 
 
 def test_a_missing_password_is_one_sentence(tmp_path):
-    with pytest.raises(DroplessError, match="no password 'minio_root'.*dropless up"):
+    with pytest.raises(DroplessError, match=r"no password 'minio_root'.*dropless up"):
         passwords.read(tmp_path, "minio_root")
 
 
