@@ -105,14 +105,14 @@ class S3Users:
         return MinioAdmin(endpoint=host, credentials=root, secure=scheme == "https", http_client=pool)
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
-        """Each user's own policy, if it is the one that is attached."""
+        """Each user's access key, if it works with the password of its file, and its policy, if that is attached."""
         found = {}
         for user in desired:
             name = _access_key(user)
             info = self._ask(f"show user {name!r}", "user_info", name)
             if info is None:
                 continue
-            properties: dict[str, Json] = {"access_key": name, "policy": None}
+            properties: dict[str, Json] = {"access_key": None if self._refused(user) else name, "policy": None}
             attached = str(info.get("policyName", "")).split(",")
             if attached == [name] and info.get("status") == "enabled":
                 properties["policy"] = self._policy(user)

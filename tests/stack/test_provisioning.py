@@ -13,9 +13,11 @@ import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from conftest import DROPLESS
+from minio.credentials.providers import StaticProvider
+from minio.minioadmin import MinioAdmin
 from psycopg import sql
 
-from dropless import databases, desired, durability, names
+from dropless import databases, desired, durability, names, passwords
 from dropless.contract import load_contracts
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable, Unsafe
@@ -313,6 +315,14 @@ class TestObjectStorage:
         wider = replace(user, properties=dict(user.properties) | {"policy": policy})
         provision([wider], known)
         assert [path for path, _, _ in drift(known, user)] == ["policy/Statement"]
+        provision([user], known)
+
+    def test_a_user_with_another_password_is_given_the_one_of_its_file(self, known, everything, endpoints):
+        user = everything["s3_user:dropless-reader"]
+        root = StaticProvider("dropless-root", passwords.read(endpoints.secrets, "minio_root"))
+        host = endpoints.s3.removeprefix("http://")
+        MinioAdmin(endpoint=host, credentials=root, secure=False).user_add(user.name, "not the one of the file")
+        assert drift(known, user) == [("access_key", None, user.name)]
         provision([user], known)
 
     def test_the_buckets_are_there_and_others_are_nobodys_business(self, known, everything):
