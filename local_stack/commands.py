@@ -23,6 +23,11 @@ class DiskFull(DroplessError):
     """There was no room left; another try would not help."""
 
 
+class Ended(DroplessError):
+    """We are being interrupted; nothing more is started."""
+
+
+_ending = threading.Event()
 _running: set[subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
 
@@ -43,12 +48,15 @@ def run(
 
     Raises:
         CommandFailed: it could not be started or ended with an error.
+        Ended: `end_all` was called, before or while it ran.
         DiskFull: it said that no space is left.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     executable = shutil.which(argv[0])
     if executable is None:
         raise CommandFailed(f"{what} failed: there is no program {argv[0]}.")
+    if _ending.is_set():
+        raise Ended(f"{what} was interrupted.")
     with log.open("wb") as output, tempfile.TemporaryFile() as given:
         # A file without a name, since what is given may hold a password.
         given.write(stdin.encode())
@@ -72,6 +80,8 @@ def run(
         finally:
             _end(child)
     text = log.read_text(errors="replace")
+    if _ending.is_set():
+        raise Ended(f"{what} was interrupted.")
     if code == 0:
         return text
     if "no space left on device" in text.lower():
@@ -80,7 +90,8 @@ def run(
 
 
 def end_all() -> None:
-    """End every program that `run` started and that still runs: for an interrupted command."""
+    """End every program that `run` started, and let it start no other: for an interrupted command."""
+    _ending.set()
     with _guard:
         children = list(_running)
     for child in children:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 
 from dropless import desired
 from dropless.endpoints import Endpoints
@@ -39,26 +41,41 @@ def start_all(settings: Settings, platform: LocalPlatform, report: Report) -> No
         DroplessError: a system could not be started.
         NotReady: one did not become healthy in its time.
     """
+    starting = _Starting(settings, platform, report)
     ready: dict[str, Future[None]] = {}
     with ThreadPoolExecutor(len(ORDER)) as pool:
         for system in ORDER:
             needs = [ready[need] for need in NEEDS.get(system, ())]
-            ready[system] = pool.submit(_start, system, needs, settings, platform, report)
-        done, _ = wait(ready.values(), return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
+            ready[system] = pool.submit(starting.start, system, needs)
+        try:
+            done, _ = wait(ready.values(), return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+        except BaseException:
+            # Also on Ctrl-C: the pool waits for its threads, and they for nothing any more.
+            starting.given_up.set()
+            raise
 
 
-def _start(
-    system: str, needs: Sequence[Future[None]], settings: Settings, platform: LocalPlatform, report: Report
-) -> None:
-    for need in needs:
-        need.result()
-    report(system, None)
-    if system == "pinot":
-        # Its deep store: without the bucket and its user the controller does not start.
-        endpoints = Endpoints.local(settings)
-        provision([*desired.buckets(), *desired.s3_users()], adapters(endpoints))
-    platform.start(system)
-    platform.wait_healthy(system, HEALTHY_SECONDS)
-    report(system, platform.health(system).detail)
+@dataclass(frozen=True)
+class _Starting:
+    """One start of everything; once given up, nothing more is started or waited for."""
+
+    settings: Settings
+    platform: LocalPlatform
+    report: Report
+    given_up: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, system: str, needs: Sequence[Future[None]]) -> None:
+        for need in needs:
+            need.result()
+        if self.given_up.is_set():
+            return
+        self.report(system, None)
+        if system == "pinot":
+            # Its deep store: without the bucket and its user the controller does not start.
+            endpoints = Endpoints.local(self.settings)
+            provision([*desired.buckets(), *desired.s3_users()], adapters(endpoints))
+        self.platform.start(system)
+        self.platform.wait_healthy(system, HEALTHY_SECONDS, self.given_up.is_set)
+        self.report(system, self.platform.health(system).detail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -83,7 +83,9 @@ class LocalPlatform:
         for system in dict.fromkeys(resource.system for resource in desired):
             self.wait_healthy(system, timeout_seconds)
 
-    def wait_healthy(self, system: str, timeout_seconds: float) -> None:
+    def wait_healthy(
+        self, system: str, timeout_seconds: float, interrupted: Callable[[], bool] = lambda: False
+    ) -> None:
         """Wait until a system's real interface answers and all its nodes are there.
 
         Raises:
@@ -91,6 +93,8 @@ class LocalPlatform:
         """
 
         def missing() -> str | None:
+            if interrupted():
+                raise DroplessError(f"The wait for {system} was interrupted.")
             found = self.health(system)
             return None if found.healthy else f"{found.detail}; its logs are {self._settings.logs}/{self._log(system)}."
 

@@ -106,10 +106,11 @@ def prepare(context: Context, process: Process) -> None:
         # initdb removes what it made when it fails, but not when it is killed.
         fresh = home / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
+        # Its own access rules let nobody in: the generated ones count, and the roles get passwords below.
         run(
             [
                 str(binaries / "bin" / "initdb"),
-                *("-D", str(fresh), "--username", SUPERUSER, "--auth=scram-sha-256"),
+                *("-D", str(fresh), "--username", SUPERUSER, "--auth=reject"),
                 *("--encoding=UTF8", "--locale=C", "--data-checksums"),
             ],
             what="Making the PostgreSQL cluster",
