@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from dropless import databases, names, passwords
+from dropless import databases, passwords
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.plan import Change, Json, Resource
 from resources import postgresql_catalogue as catalogue
 from resources.postgresql_catalogue import Table
-
-HEARTBEAT = Table(names.SOURCE_SCHEMA, catalogue.HEARTBEAT)
+from resources.postgresql_statements import HEARTBEAT, operations, publication_of, statements
 
 
 class PostgresqlSources:
@@ -50,7 +48,7 @@ class PostgresqlSources:
         if slot is None:
             return
         with self._connected(source) as connection:
-            name = _publication(source)["name"]
+            name = publication_of(source)["name"]
             if catalogue.publication(connection, name) is None and catalogue.slot_exists(connection, slot):
                 raise Unsafe(
                     f"Publication {name!r} is gone while replication slot {slot!r} still reads by it, so the changes "
@@ -64,7 +62,7 @@ class PostgresqlSources:
         table = Table.parse(source.properties["table"])
         changed = {each.path.split("/")[0] for each in change.properties}
         with self._connected(source) as connection:
-            publication = catalogue.publication(connection, _publication(source)["name"])
+            publication = catalogue.publication(connection, publication_of(source)["name"])
             for statement in statements(source, changed, publication):
                 try:
                     connection.execute(statement)
@@ -93,7 +91,7 @@ class PostgresqlSources:
                 "database": database,
                 "table": source.properties["table"],
                 "replica_identity": catalogue.replica_identity(connection, table),
-                "publication": _as_desired(source, catalogue.publication(connection, _publication(source)["name"])),
+                "publication": _as_desired(source, catalogue.publication(connection, publication_of(source)["name"])),
                 "heartbeat": catalogue.table_exists(connection, HEARTBEAT),
                 "role": self._role(connection, source, table),
                 "secret": self._kept_secret(source),
@@ -156,58 +154,6 @@ class PostgresqlSources:
             yield connection
 
 
-def statements(
-    source: Resource, changed: Collection[str], publication: catalogue.Publication | None
-) -> list[sql.Composed]:
-    """What makes a table ready for capture; every name is an identifier, never text.
-
-    `changed` are the properties that differ. The table itself is altered only for its own, since that
-    takes a lock that no reader passes.
-
-    Raises:
-        DroplessError: the publication exists for all tables, which no statement can narrow.
-    """
-    wanted = _publication(source)
-    if publication and publication.all_tables:
-        raise DroplessError(f"Publication {wanted['name']!r} is for all tables: drop it, and run this again.")
-    table = _identifier(Table.parse(source.properties["table"]))
-    name, options = sql.Identifier(wanted["name"]), sql.Literal(",".join(_listed(wanted["publish"])))
-    tables = sql.SQL(", ").join(_identifier(Table.parse(each)) for each in wanted["tables"])
-    made = [_sql("alter table {} replica identity full", table)] if "replica_identity" in changed else []
-    if source.properties.get("heartbeat"):
-        made += [
-            _sql("create schema if not exists {}", sql.Identifier(HEARTBEAT.schema)),
-            _sql(
-                "create table if not exists {} (id integer primary key, ts timestamptz not null)",
-                _identifier(HEARTBEAT),
-            ),
-        ]
-    if publication is None:
-        made.append(_sql("create publication {} for table {} with (publish = {})", name, tables, options))
-    else:
-        made.append(_sql("alter publication {} set table {}", name, tables))
-        made.append(_sql("alter publication {} set (publish = {})", name, options))
-    return made + _grants(source)
-
-
-def _grants(source: Resource) -> list[sql.Composed]:
-    if not source.properties.get("role"):
-        return []
-    table = Table.parse(source.properties["table"])
-    role = sql.Identifier(source.properties["role"])
-    made = [
-        _sql("grant connect on database {} to {}", sql.Identifier(source.properties["database"]), role),
-        _sql("grant usage on schema {} to {}", sql.Identifier(table.schema), role),
-        _sql("grant select on {} to {}", _identifier(table), role),
-    ]
-    if source.properties.get("heartbeat"):
-        made += [
-            _sql("grant usage on schema {} to {}", sql.Identifier(HEARTBEAT.schema), role),
-            _sql("grant select, insert, update on {} to {}", _identifier(HEARTBEAT), role),
-        ]
-    return made
-
-
 def _check_key(source: Resource, table: Table, key: Sequence[str]) -> None:
     database = source.properties["database"]
     wanted = list(source.properties.get("key") or source.hints.get("key") or ())
@@ -223,17 +169,13 @@ def _check_key(source: Resource, table: Table, key: Sequence[str]) -> None:
         )
 
 
-def _publication(source: Resource) -> dict[str, Any]:
-    return dict(source.properties["publication"])
-
-
 def _as_desired(source: Resource, found: catalogue.Publication | None) -> Json:
     # Tables and operations are sets; the desired spelling stands where it means the same.
-    wanted = _publication(source)
+    wanted = publication_of(source)
     if found is None:
         return None
     same_tables = found.tables == {Table.parse(each) for each in wanted["tables"]}
-    same_operations = found.publish == frozenset(_listed(wanted["publish"]))
+    same_operations = found.publish == operations(wanted["publish"])
     tables = sorted(f"{each} (in part)" if each in found.partial else str(each) for each in found.tables)
     return {
         "name": wanted["name"],
@@ -242,23 +184,11 @@ def _as_desired(source: Resource, found: catalogue.Publication | None) -> Json:
     }
 
 
-def _listed(publish: str | Sequence[str]) -> list[str]:
-    return [each.strip() for each in publish.split(",")] if isinstance(publish, str) else list(publish)
-
-
 def _uri(source: Resource) -> str:
     variable = source.hints["uri_env"]
     if uri := os.environ.get(variable):
         return uri
     raise DroplessError(f"{variable} is not set: it must hold the URI of the PostgreSQL server of {source.name!r}.")
-
-
-def _identifier(table: Table) -> sql.Identifier:
-    return sql.Identifier(table.schema, table.name)
-
-
-def _sql(text: LiteralString, *parts: sql.Composable) -> sql.Composed:
-    return sql.SQL(text).format(*parts)
 
 
 def _first_line(error: Exception) -> str:

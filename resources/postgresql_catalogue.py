@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from dropless.contract.identifiers import join, split
 
-HEARTBEAT: Final = "heartbeat"
 _REPLICA_IDENTITIES = {"d": "default", "n": "nothing", "f": "full", "i": "index"}
 
 

@@ -11,8 +11,8 @@ from resources.kafka_connect import failure, not_running, problems, summary
 from resources.minio import canonical
 from resources.mongodb import may_read
 from resources.pinot import consuming, partition
-from resources.postgresql import statements
 from resources.postgresql_catalogue import Publication, Table
+from resources.postgresql_statements import statements
 
 
 def topic(**hints):

@@ -1,0 +1,83 @@
+"""The statements that make a PostgreSQL table ready for capture."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final, LiteralString
+
+from psycopg import sql
+
+from dropless import names
+from dropless.errors import DroplessError
+from dropless.plan import Resource
+from resources.postgresql_catalogue import Publication, Table
+
+HEARTBEAT: Final = Table(names.SOURCE_SCHEMA, "heartbeat")
+
+
+def statements(source: Resource, changed: Collection[str], publication: Publication | None) -> list[sql.Composed]:
+    """What makes a table ready for capture; every name is an identifier, never text.
+
+    `changed` are the properties that differ. The table itself is altered only for its own, since that
+    takes a lock that no reader passes.
+
+    Raises:
+        DroplessError: the publication exists for all tables, which no statement can narrow.
+    """
+    wanted = publication_of(source)
+    if publication and publication.all_tables:
+        raise DroplessError(f"Publication {wanted['name']!r} is for all tables: drop it, and run this again.")
+    table = _identifier(Table.parse(source.properties["table"]))
+    name, options = sql.Identifier(wanted["name"]), sql.Literal(wanted["publish"])
+    tables = sql.SQL(", ").join(_identifier(Table.parse(each)) for each in wanted["tables"])
+    made = [_sql("alter table {} replica identity full", table)] if "replica_identity" in changed else []
+    if source.properties.get("heartbeat"):
+        made += [
+            _sql("create schema if not exists {}", sql.Identifier(HEARTBEAT.schema)),
+            _sql(
+                "create table if not exists {} (id integer primary key, ts timestamptz not null)",
+                _identifier(HEARTBEAT),
+            ),
+        ]
+    if publication is None:
+        made.append(_sql("create publication {} for table {} with (publish = {})", name, tables, options))
+    else:
+        made.append(_sql("alter publication {} set table {}", name, tables))
+        made.append(_sql("alter publication {} set (publish = {})", name, options))
+    return made + _grants(source)
+
+
+def _grants(source: Resource) -> list[sql.Composed]:
+    if not source.properties.get("role"):
+        return []
+    table = Table.parse(source.properties["table"])
+    role = sql.Identifier(source.properties["role"])
+    made = [
+        _sql("grant connect on database {} to {}", sql.Identifier(source.properties["database"]), role),
+        _sql("grant usage on schema {} to {}", sql.Identifier(table.schema), role),
+        _sql("grant select on {} to {}", _identifier(table), role),
+    ]
+    if source.properties.get("heartbeat"):
+        made += [
+            _sql("grant usage on schema {} to {}", sql.Identifier(HEARTBEAT.schema), role),
+            _sql("grant select, insert, update on {} to {}", _identifier(HEARTBEAT), role),
+        ]
+    return made
+
+
+def publication_of(source: Resource) -> dict[str, Any]:
+    """The desired publication: its name, its tables as `schema.table`, its operations joined by commas."""
+    return dict(source.properties["publication"])
+
+
+def operations(publish: str) -> frozenset[str]:
+    """What a publication publishes, such as insert and delete."""
+    return frozenset(each.strip() for each in publish.split(","))
+
+
+def _identifier(table: Table) -> sql.Identifier:
+    return sql.Identifier(table.schema, table.name)
+
+
+def _sql(text: LiteralString, *parts: sql.Composable) -> sql.Composed:
+    return sql.SQL(text).format(*parts)
