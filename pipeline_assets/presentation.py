@@ -25,6 +25,14 @@ def plan_metadata(plan: Plan) -> dict[str, dg.MetadataValue]:
     return metadata
 
 
+def first_difference(plan: Plan) -> str:
+    """The first difference of a plan with changes, in a sentence, and how many more there are."""
+    differences = [(change.desired.name, each) for change in plan.changes for each in change.properties]
+    name, first = differences[0]
+    more = f", and {len(differences) - 1} more" if len(differences) > 1 else ""
+    return f"{name}: {first.path} is {_cell(first.before) or 'not set'}, declared {_cell(first.after)}{more}."
+
+
 def plan_table(changes: Iterable[Change]) -> str:
     """The changes property by property, as a Markdown table."""
     rows = [

@@ -9,7 +9,7 @@ from dropless.errors import DroplessError
 from dropless.plan import Action, Plan, Resource, digest
 from pipeline_assets import keys
 from pipeline_assets.installation import Installation
-from pipeline_assets.presentation import plan_metadata
+from pipeline_assets.presentation import first_difference, plan_metadata
 from pipeline_assets.verdict import Verdict
 from resources.provisioning import preview, provision
 
@@ -80,8 +80,9 @@ def _verdict(plan: Plan) -> Verdict:
     if plan.empty:
         return Verdict(True, "As declared.", metadata=plan_metadata(plan))
     missing = [change.desired.name for change in plan.changes if change.action is Action.CREATE]
-    description = f"Missing: {', '.join(missing)}." if missing else "Not as declared; see the plan."
-    return Verdict(False, description, risk=bool(missing), metadata=plan_metadata(plan))
+    if missing:
+        return Verdict(False, f"Missing: {', '.join(missing)}.", metadata=plan_metadata(plan))
+    return Verdict(False, first_difference(plan), risk=False, metadata=plan_metadata(plan))
 
 
 def _own_changes(plan: Plan, key: dg.AssetKey, key_of: KeyOf) -> Plan:

@@ -72,6 +72,7 @@ def test_drift_is_shown_property_by_property_and_repaired_by_materialising(web: 
     drift = web.evaluation(key, "plan_is_empty")
     assert drift is not None
     assert (drift.status, drift.severity) == ("FAILED", "WARN")
+    assert drift.description == f"{HEARTBEAT}: config/min.insync.replicas is 1, declared 2."
     assert f"| update | {HEARTBEAT} | config/min.insync.replicas | 1 | 2 |" in drift.table
 
     repaired = web.run(assets=[key])
