@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ def install(settings: Settings, report: Report = lambda _name, _done: None) -> I
         with ThreadPoolExecutor(2) as pool:
             lanes = [pool.submit(_install_all, lane, home, java, report) for lane in (build, fetch) if lane]
             _all(lanes)
+        # Everything in it is now in the components' own folders.
+        shutil.rmtree(home / "maven", ignore_errors=True)
     return installed(settings)
 
 

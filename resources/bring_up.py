@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from dropless import desired
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
+from local_stack.commands import end_all
 from local_stack.systems import NEEDS
 from resources.platform import LocalPlatform
 from resources.provisioning import adapters, provision
@@ -54,6 +55,7 @@ def start_all(settings: Settings, platform: LocalPlatform, report: Report) -> No
         except BaseException:
             # Also on Ctrl-C: the pool waits for its threads, and they for nothing any more.
             starting.given_up.set()
+            end_all()
             raise
 
 
