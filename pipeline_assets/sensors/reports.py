@@ -28,12 +28,20 @@ class Reports:
         self._told: dict[str, tuple[str, float]] = state.get("told", {})
         self._events: list[Event] = []
 
-    def add(self, event: Event, facts: Mapping[str, Any], *, repeat: bool = True) -> None:
-        """Report an event if its facts changed since they were last told, or, with `repeat`, were told long ago."""
+    def add(self, event: Event, facts: Mapping[str, Any], *, repeat: bool = True, pause: float = 0) -> None:
+        """Report an event if its facts changed since they were last told.
+
+        Args:
+            event: what to report.
+            facts: what makes it news.
+            repeat: also report it when nothing changed for a long time.
+            pause: seconds for which nothing more of its kind is told, news or not.
+        """
         name = "/".join([type(event).__name__, *event.asset_key.path, getattr(event, "check_name", "")])
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
         before, at = self._told.get(name, ("", 0.0))
-        if digest != before or (repeat and time.time() - at >= REPEAT_SECONDS):
+        age = time.time() - at
+        if (digest != before and age >= pause) or (repeat and age >= REPEAT_SECONDS):
             self._told[name] = (digest, time.time())
             self._events.append(event)
 

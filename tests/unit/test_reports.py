@@ -28,6 +28,17 @@ def test_what_stays_is_told_again_after_a_while(monkeypatch: pytest.MonkeyPatch)
     assert tick(cursor, 5, repeat=False)[0] == 0
 
 
+def test_news_that_comes_too_often_is_told_now_and_then() -> None:
+    def busy(cursor: str | None, lag: int) -> Reports:
+        told = Reports(cursor)
+        told.add(dg.AssetObservation("unified"), {"lag": lag}, pause=300)
+        return told
+
+    first = busy(None, 1).result()
+    assert len(first.asset_events) == 1
+    assert len(busy(first.cursor, 2).result().asset_events) == 0
+
+
 def test_two_checks_of_one_asset_are_told_apart() -> None:
     told = Reports(None)
     for name in ("one", "two"):
