@@ -24,6 +24,7 @@ def traffic(
     seed: Annotated[int, typer.Option(help="The same seed gives the same sequence of changes.")] = 1,
     sources: Annotated[str, typer.Option(help="Which sources, separated by commas.")] = "store,webshop,marketplace",
     bad_rate: Annotated[float, typer.Option(help="The share of rows that the union must refuse, 0 to 1.")] = 0.0,
+    odd: Annotated[bool, typer.Option("--odd", help="At times values at the edges of their types.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary for machines.")] = False,
 ) -> None:
     """Play realistic lives of orders into the example's sources.
@@ -33,7 +34,7 @@ def traffic(
 
     Example: dropless traffic --rate 200 --seconds 30 --seed 7
     """
-    load = Load(rate, seconds, seed, parse_sources(sources), bad_rate)
+    load = Load(rate, seconds, seed, parse_sources(sources), bad_rate, odd)
     run = Traffic(Endpoints.local(Settings.load()), load)
     console = Console(stderr=True)
     with Progress(

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 from types import FrameType
 from typing import Annotated, Any
 
@@ -20,9 +21,9 @@ from dropless.cli.summary import Summary, look, show
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.example.load import load
-from dropless.example.measured import freshness_seconds
+from dropless.example.measure import measure_freshness
 from dropless.settings import Settings, Topology
-from local_stack import ports_in_use, supervisor
+from local_stack import leftovers, ports_in_use
 from local_stack.cache import exclusive
 from local_stack.commands import end_all
 from local_stack.install import install
@@ -30,13 +31,13 @@ from local_stack.process import short_digest
 from local_stack.servers import postgresql
 from resources.bring_up import start_all
 from resources.dagster import Runs
-from resources.platform import LocalPlatform
+from resources.platform import LEFTOVER_SECONDS, LocalPlatform
 
 JOB = "provision"
 JOB_SECONDS = 900.0
 OWN = ("union", "lake_writer")
 OWN_SECONDS = 120.0
-LEFTOVER_SECONDS = 30.0
+FRESHNESS_TRIES = 5
 
 
 def up(
@@ -44,7 +45,7 @@ def up(
     topology: Annotated[
         Topology | None, typer.Option(help="How many nodes of each system; chosen once, at the first start.")
     ] = None,
-    example: Annotated[bool, typer.Option(help="Make the example's shops and play a little traffic.")] = True,
+    example: Annotated[bool, typer.Option(help="Make the example's shops, and measure with a few orders.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print where everything is for machines.")] = False,
 ) -> None:
     """Start everything, provision it through Dagster, load the example, and say where everything is.
@@ -83,7 +84,7 @@ def down(
     settings = Settings.load()
     with _lock(settings), Steps() as steps, _interruptible():
         platform = LocalPlatform(settings)
-        if platform.supervisor.running() or supervisor.marked(settings):
+        if platform.supervisor.running() or leftovers.marked(settings):
             steps.begin("stop")
             platform.shut_down()
             steps.end("stop", "no process is left")
@@ -122,8 +123,8 @@ def _bring_up(settings: Settings, platform: LocalPlatform, steps: Steps, *, exam
     freshness = None
     if example:
         steps.begin("freshness")
-        freshness = freshness_seconds(endpoints)
-        steps.end("freshness", f"{freshness:.1f} s from a commit to a query's answer")
+        freshness = median(measure_freshness(endpoints) for _ in range(FRESHNESS_TRIES))
+        steps.end("freshness", f"{freshness:.2f} s from a commit to a query's answer")
     return look(settings, endpoints, platform, freshness, steps.seconds)
 
 
@@ -132,11 +133,11 @@ def _begin(settings: Settings, platform: LocalPlatform, steps: Steps) -> None:
     running: set[str] = set()
     if platform.supervisor.running():
         running = {each.name for each in platform.supervisor.processes().values() if each.pid}
-    elif leftovers := supervisor.marked(settings):
+    elif leftovers.marked(settings):
         # supervisord was killed; its children hold our ports and our data.
         steps.begin("clean up")
-        supervisor.end(leftovers, LEFTOVER_SECONDS)
-        steps.end("clean up", f"{len(leftovers)} processes without a supervisor")
+        count = leftovers.end_all(settings, LEFTOVER_SECONDS)
+        steps.end("clean up", f"{count} processes without a supervisor")
     ports_in_use.check([each for each in platform.processes if each.name not in running], settings)
     settings.topology_file.write_text(settings.topology.value)
     settings.port_base_file.write_text(str(settings.port_base))

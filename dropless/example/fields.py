@@ -1,4 +1,4 @@
-"""What an order may hold: mostly the usual, at times what breaks pipelines."""
+"""What an order may hold: the usual, and on demand at times what breaks pipelines."""
 
 from __future__ import annotations
 
@@ -33,17 +33,35 @@ _WORDS: Final = (
 _FIRST_DAY: Final = date(2024, 1, 1)
 _ODD_DAYS: Final = (date(1970, 1, 1), date(1969, 12, 31), date(2028, 2, 29), date(1900, 1, 1))
 
+# What a sum over an ordinary shop's orders survives, and what it does not.
+_GAPS: Final[dict[str, Sequence[int | None]]] = {
+    "amount_cents": (0, 1),
+    "items": (None,),
+    "points": (None, 0),
+    "weight_g": (None,),
+}
+_EDGES: Final[dict[str, Sequence[int | None]]] = {
+    "amount_cents": (0, -1999, 999_999_999_999_999_999, 1),
+    "items": (None, 0, 32_767),
+    "points": (None, None, 0, -7, 2**53 + 1, 2**63 - 1),
+    "weight_g": (None, 0, 2**31 - 1),
+}
 
-def random_fields(pick: Random) -> dict[str, Any]:
-    """Every field of an order but its status: money in cents, weight in grams, None where unknown."""
+
+def random_fields(pick: Random, *, odd: bool = False) -> dict[str, Any]:
+    """Every field of an order but its status: money in cents, weight in grams, None where unknown.
+
+    Odd ones have, one time in ten, a value at the edge of its type.
+    """
+    edges = _EDGES if odd else _GAPS
     return {
         "customer": pick.randint(1, 50_000),
         "name": f"{pick.choice(_WORDS)} {pick.choice(_WORDS)}",
-        "amount_cents": _rarely(pick, pick.randint(99, 80_000), (0, -1999, 999_999_999_999_999_999, 1)),
+        "amount_cents": _rarely(pick, pick.randint(99, 80_000), edges["amount_cents"]),
         "currency": pick.choice(_CURRENCIES),
-        "items": _rarely(pick, pick.randint(1, 12), (None, 0, 32_767)),
-        "points": _rarely(pick, pick.randint(0, 5_000), (None, None, 0, -7, 2**53 + 1, 2**63 - 1)),
-        "weight_g": _rarely(pick, pick.randint(1, 40_000), (None, 0, 2**31 - 1)),
+        "items": _rarely(pick, pick.randint(1, 12), edges["items"]),
+        "points": _rarely(pick, pick.randint(0, 5_000), edges["points"]),
+        "weight_g": _rarely(pick, pick.randint(1, 40_000), edges["weight_g"]),
         "gift": pick.choice((True, False, False, None)),
         "promised": _promised(pick),
         "details": _details(pick),

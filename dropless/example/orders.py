@@ -71,12 +71,15 @@ class LifeCycles:
         adopted: Sequence[Status] = (),
         faults: Sequence[str] = (),
         bad_rate: float = 0.0,
+        *,
+        odd: bool = False,
     ) -> None:
-        """Adopted orders have the numbers 0, 1, ...; new ones follow."""
+        """Adopted orders have the numbers 0, 1, ...; new ones follow. Odd orders hold values at the edges."""
         self._random = random.Random(seed)  # noqa: S311 - the same orders for the same seed
         self._live: list[tuple[int, Status]] = list(enumerate(adopted))
         self._removed: list[int] = []
         self._next_number = len(adopted)
+        self._odd = odd
         self._faults = faults
         self._bad_rate = bad_rate if faults else 0.0
 
@@ -95,13 +98,13 @@ class LifeCycles:
         """A new order with every field."""
         number, self._next_number = self._next_number, self._next_number + 1
         self._remember(number, status)
-        return Change(Kind.PLACE, number, random_fields(self._random) | {"status": status})
+        return Change(Kind.PLACE, number, random_fields(self._random, odd=self._odd) | {"status": status})
 
     def _change(self) -> Change:
         dice = self._random.random()
         if self._random.random() < self._bad_rate:
             number, self._next_number = self._next_number, self._next_number + 1
-            values = random_fields(self._random) | {"status": Status.PLACED}
+            values = random_fields(self._random, odd=self._odd) | {"status": Status.PLACED}
             return Change(Kind.SPOIL, number, values, self._random.choice(self._faults))
         if not self._live or dice < 0.30:
             return self.place()
@@ -134,14 +137,14 @@ class LifeCycles:
             return Change(Kind.REMOVE, number)
         if dice < 0.77:
             return Change(Kind.REKEY, number)
-        every = random_fields(self._random)
+        every = random_fields(self._random, odd=self._odd)
         chosen = self._random.sample(sorted(every), self._random.randint(1, 4))
         return Change(Kind.AMEND, number, {name: every[name] for name in chosen})
 
     def _restore(self) -> Change:
         number = self._removed.pop(self._random.randrange(len(self._removed)))
         self._remember(number, Status.PLACED)
-        return Change(Kind.RESTORE, number, random_fields(self._random) | {"status": Status.PLACED})
+        return Change(Kind.RESTORE, number, random_fields(self._random, odd=self._odd) | {"status": Status.PLACED})
 
     def _remember(self, number: int, status: Status) -> None:
         if len(self._live) >= _REMEMBERED:

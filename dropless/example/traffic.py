@@ -30,13 +30,17 @@ Committed = Callable[[str, Sequence[Due], datetime], None]
 
 @dataclass(frozen=True)
 class Load:
-    """What to play: `rate` changes a second over all sources (0: as fast as they go), for `seconds`."""
+    """What to play: `rate` changes a second over all sources (0: as fast as they go), for `seconds`.
+
+    Odd orders hold, at times, values at the edges of their types.
+    """
 
     rate: float
     seconds: float
     seed: int = 1
     sources: tuple[str, ...] = SOURCES
     bad_rate: float = 0.0
+    odd: bool = False
 
 
 @dataclass
@@ -130,7 +134,9 @@ class Traffic:
     def _play(self, source: str, start: datetime) -> None:
         shop = self._shops[source]
         adopted = shop.adopt(_ADOPTED)
-        cycles = LifeCycles(f"{self._load.seed}/{source}", adopted, shop.faults, self._load.bad_rate)
+        cycles = LifeCycles(
+            f"{self._load.seed}/{source}", adopted, shop.faults, self._load.bad_rate, odd=self._load.odd
+        )
         each = iter(cycles)
         schedule = self._scheduled(each, source, start) if self._load.rate else self._unscheduled(each)
         for changes in schedule:

@@ -30,7 +30,7 @@ def orders(settings: Settings) -> Contract:
 
 @pytest.mark.timeout(600)
 def test_everything_is_equal_ten_seconds_after_many_changes_of_all_kinds(endpoints: Endpoints, orders: Contract):
-    summary = play(endpoints, Load(RATE, CHANGES / RATE, seed=3))
+    summary = play(endpoints, Load(RATE, CHANGES / RATE, seed=3, odd=True))
     assert summary.changes >= 20_000
     for source, counts in summary.counts.items():
         assert {kind for kind in Kind if counts[kind]} == set(Kind) - {Kind.SPOIL}, source

@@ -40,6 +40,14 @@ def test_a_query_as_csv_keeps_amounts_exact(environment: dict[str, str]):
     assert len(rows) == 5
 
 
+@pytest.mark.parametrize("condition", ["amount > 100", "amount between 1 and 100.5", "amount = 12.34", "amount < 0"])
+def test_amounts_can_be_compared_while_they_stream_in(environment: dict[str, str], condition: str):
+    done = run(environment, f"select count(*) from orders where {condition}", "--json")
+    assert done.returncode == 0, done.stderr
+    total = run(environment, "select count(*) from orders", "--json")
+    assert orjson.loads(done.stdout)["rows"][0][0] < orjson.loads(total.stdout)["rows"][0][0]
+
+
 def test_ten_rows_without_a_limit_come_with_a_warning(environment: dict[str, str]):
     assert "no LIMIT" in run(environment, "select order_id from orders").stderr
     assert "no LIMIT" not in run(environment, "select order_id from orders limit 10").stderr
