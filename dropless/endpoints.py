@@ -34,6 +34,9 @@ class Endpoints:
     # A name that the server gives itself; this is SecantusDB's.
     mongodb_replica_set: str = "secantus"
     kafka_security: tuple[tuple[str, str], ...] = ()
+    # Every node of the systems of which clients know one address; empty where a load balancer hides them.
+    schema_registry_nodes: tuple[str, ...] = ()
+    s3_nodes: tuple[str, ...] = ()
 
     @classmethod
     def local(cls, settings: Settings) -> Self:
@@ -56,4 +59,6 @@ class Endpoints:
             mongodb=hosts("mongodb")[0],
             dagster=f"http://{hosts('dagster')[0]}",
             secrets=settings.secrets,
+            schema_registry_nodes=tuple(f"http://{host}" for host in hosts("schema_registry")),
+            s3_nodes=tuple(f"http://{host}" for host in hosts("minio")),
         )

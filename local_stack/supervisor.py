@@ -10,12 +10,11 @@ import subprocess
 import sys
 import tempfile
 import xmlrpc.client
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from dropless.errors import DroplessError
@@ -213,29 +212,6 @@ def program(process: Process, priority: int, settings: Settings) -> str:
 def log_file(settings: Settings, name: str) -> Path:
     """The newest log of a program."""
     return settings.logs / f"{name}.log"
-
-
-def marked(settings: Settings) -> list[psutil.Process]:
-    """Every process that we supervise or that such a process started, found by its environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(STATE_MARK) == str(settings.state):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return found
-
-
-def end(processes: Sequence[psutil.Process], patience_seconds: float) -> None:
-    """End processes, the impatient way once patience is over."""
-    for process in processes:
-        if process.is_running():
-            process.terminate()
-    _, stubborn = psutil.wait_procs(processes, timeout=patience_seconds)
-    for process in stubborn:
-        process.kill()
-    psutil.wait_procs(stubborn, timeout=10)
 
 
 def _escaped(text: object) -> str:

@@ -83,10 +83,11 @@ def _kafka(endpoints: Endpoints) -> tuple[str, int]:
 
 
 def _schema_registry(endpoints: Endpoints) -> tuple[str, int]:
-    base = endpoints.schema_registry.partition("/apis/")[0]
-    # While it replays its journal, the registry answers everything else with a part of the truth.
-    _get(f"{base}/health/ready")
-    return "its journal is replayed", 1
+    nodes = endpoints.schema_registry_nodes or (endpoints.schema_registry.partition("/apis/")[0],)
+    # While it replays its journal, a registry answers everything else with a part of the truth.
+    for node in nodes:
+        _get(f"{node}/health/ready")
+    return "its journal is replayed", len(nodes)
 
 
 def _kafka_connect(endpoints: Endpoints) -> tuple[str, int]:
@@ -126,9 +127,13 @@ def _pinot_cluster(endpoints: Endpoints) -> str:
 
 
 def _minio(endpoints: Endpoints) -> tuple[str, int]:
-    for check in ("ready", "cluster"):
-        httpx.get(f"{endpoints.s3}/minio/health/{check}", timeout=PATIENCE_SECONDS, trust_env=False).raise_for_status()
-    return "it takes writes", 1
+    nodes = endpoints.s3_nodes or (endpoints.s3,)
+    for node in nodes:
+        # Ready says that the node serves; cluster, that enough nodes do to write.
+        for check in ("ready", "cluster"):
+            url = f"{node}/minio/health/{check}"
+            httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False).raise_for_status()
+    return "it takes writes", len(nodes)
 
 
 def _postgresql(endpoints: Endpoints) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from dropless.errors import DroplessError
 from dropless.plan import Change, Resource
 from dropless.processes import own_processes
 from dropless.settings import Settings
-from local_stack import install, supervisor, systems
+from local_stack import install, leftovers, supervisor, systems
 from local_stack.context import Context
 from local_stack.process import Process
 from resources import health
@@ -22,6 +22,7 @@ from resources.waiting import until
 
 # The slowest, Kafka's brokers, move their partitions' leadership first.
 STOP_SECONDS = 60.0
+LEFTOVER_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class LocalPlatform:
             for wave in systems.stop_waves(self.supervisor.processes()):
                 self._stop_together(wave)
             self.supervisor.shutdown()
-        supervisor.end(supervisor.marked(self._settings), STOP_SECONDS)
+        leftovers.end_all(self._settings, LEFTOVER_SECONDS)
 
     def _stop_together(self, names: Sequence[str]) -> None:
         for name in names:

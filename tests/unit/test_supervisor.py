@@ -15,7 +15,7 @@ import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from dropless.settings import PROJECT, Settings, Topology
-from local_stack import supervisor
+from local_stack import leftovers, supervisor
 from local_stack.process import Process
 from local_stack.supervisor import Supervisor
 
@@ -30,7 +30,7 @@ def settings() -> Iterator[Settings]:
         state = Path(folder)
         found = Settings(state, state / "cache", PROJECT / "pipeline_assets" / "defs", 17000, Topology.COMPACT)
         yield found
-        supervisor.end(supervisor.marked(found), 10)
+        leftovers.end_all(found, 10)
 
 
 @pytest.fixture
@@ -73,7 +73,6 @@ def test_what_a_killed_supervisord_leaves_is_found_and_ended(running: Supervisor
     sleeper = running.processes()["sleeper"].pid
     os.kill(int(running.pid_file.read_text()), signal.SIGKILL)
     wait_for(lambda: not running.running())
-    left = supervisor.marked(settings)
-    assert [each.pid for each in left] == [sleeper]
-    supervisor.end(left, 10)
-    assert supervisor.marked(settings) == []
+    assert [each.pid for each in leftovers.marked(settings)] == [sleeper]
+    assert leftovers.end_all(settings, 10) == 1
+    assert leftovers.marked(settings) == []
