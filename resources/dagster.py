@@ -11,10 +11,17 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, NotReady, Unreachable
 from resources.rest import Rest
+from resources.waiting import until
 
 POLL_SECONDS = 0.5
+RELOAD_SECONDS = 60.0
 _ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
+# The web server notices only after seconds that its code location has started anew with other contracts.
+_RELOAD = """
+mutation { reloadWorkspace { __typename ... on Workspace { locationEntries {
+  locationOrLoadError { __typename ... on PythonError { message } }
+} } } }"""
 _LOCATION = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
 _LAUNCH = """
 mutation ($job: String!, $repository: String!, $location: String!) {
@@ -60,6 +67,7 @@ class Runs:
         Raises:
             DroplessError: Dagster has no such job, or refused.
         """
+        until("Dagster's code location", self._not_loaded, RELOAD_SECONDS)
         nodes = self._ask(_LOCATION)["repositoriesOrError"].get("nodes", [])
         if not nodes:
             raise DroplessError(f"Dagster at {self._url} has loaded no code location.")
@@ -93,6 +101,13 @@ class Runs:
             time.sleep(POLL_SECONDS)
         if found["status"] != "SUCCESS":
             raise DroplessError(f"The Dagster run failed: {self._reason(run)} (see {self.url(run)})")
+
+    def _not_loaded(self) -> str | None:
+        for entry in self._ask(_RELOAD)["reloadWorkspace"].get("locationEntries", []):
+            loaded = entry["locationOrLoadError"] or {"__typename": "nothing yet"}
+            if loaded["__typename"] != "RepositoryLocation":
+                return str(loaded.get("message", loaded["__typename"])).strip().splitlines()[0]
+        return None
 
     def _reason(self, run: str) -> str:
         events = self._ask(_ERRORS, run=run)["logsForRun"].get("events", [])

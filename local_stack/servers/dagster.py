@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 
+from dropless.contract import load_contracts
+from dropless.declared import contract_digest
 from dropless.settings import LOOPBACK, PROJECT
 from local_stack.commands import run
 from local_stack.context import Context
-from local_stack.process import Process
+from local_stack.process import Process, short_digest
 
 SYSTEM = "dagster"
 
@@ -24,6 +26,8 @@ def processes(context: Context) -> list[Process]:
             *("dagster", "api", "grpc", "-m", "pipeline_assets.definitions", "-h", LOOPBACK, "-p", str(code)),
             *("--location-name", "dropless", "--inject-env-vars-from-instance"),
             port={"Dagster code server": code},
+            # The code location reads the contracts once: others mean a restart.
+            contracts=_contracts_digest(context),
         ),
         _process(
             context,
@@ -36,7 +40,9 @@ def processes(context: Context) -> list[Process]:
     ]
 
 
-def _process(context: Context, name: str, *arguments: str, port: dict[str, int] | None = None) -> Process:
+def _process(
+    context: Context, name: str, *arguments: str, port: dict[str, int] | None = None, contracts: str = ""
+) -> Process:
     return Process(
         system=SYSTEM,
         name=name,
@@ -48,11 +54,16 @@ def _process(context: Context, name: str, *arguments: str, port: dict[str, int] 
             "DAGSTER_DISABLE_TELEMETRY": "yes",
             "PYTHONUNBUFFERED": "1",
             "MALLOC_ARENA_MAX": "2",
+            "DROPLESS_CONTRACT_DIGEST": contracts,
         },
         ports=port or {},
         directory=PROJECT,
         stop_seconds=15,
     )
+
+
+def _contracts_digest(context: Context) -> str:
+    return short_digest(" ".join(contract_digest(each) for each in load_contracts(context.settings.contracts)))
 
 
 def home(context: Context) -> str:
