@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := up
-.PHONY: up down test test-unit test-stack lint
+.PHONY: up down test test-unit test-stack test-faults lint
 
 VENV := .venv
 # Another lock is another stamp, whatever the files' times say.
@@ -28,8 +28,12 @@ lint: $(INSTALLED)
 test-unit: $(INSTALLED)
 	@$(VENV)/bin/pytest tests/unit
 
+# One stack serves both; the faults come last, for they kill its brokers.
 test-stack: $(INSTALLED)
-	@$(VENV)/bin/pytest tests/stack
+	@$(VENV)/bin/pytest tests/stack tests/faults
+
+test-faults: $(INSTALLED)
+	@$(VENV)/bin/pytest tests/faults
 
 test: lint test-unit test-stack
 
