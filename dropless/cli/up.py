@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -139,7 +139,6 @@ def _begin(settings: Settings, platform: LocalPlatform, steps: Steps) -> None:
         count = leftovers.end_all(settings, LEFTOVER_SECONDS)
         steps.end("clean up", f"{count} processes without a supervisor")
     ports_in_use.check([each for each in platform.processes if each.name not in running], settings)
-    settings.topology_file.write_text(settings.topology.value)
     settings.port_base_file.write_text(str(settings.port_base))
     if not platform.supervisor.running():
         platform.supervisor.start()
@@ -162,33 +161,41 @@ def _provision(endpoints: Endpoints, steps: Steps) -> None:
 
 
 def _same_installation(settings: Settings) -> None:
-    """See that the state folder was made with this topology and these ports, which its data depends on."""
-    found: dict[str, tuple[Any, Any]] = {}
-    if settings.topology_file.exists():
-        found["topology"] = settings.topology_file.read_text().strip(), settings.topology.value
+    """See that the state folder is ours, and was made with this topology and these ports: its data depends on both."""
+    _ours(settings)
     if settings.port_base_file.exists():
-        found["first port"] = settings.port_base_file.read_text().strip(), str(settings.port_base)
-    for what, (before, now) in found.items():
-        if before != now:
-            raise DroplessError(
-                f"{settings.state} was made with the {what} {before}, not {now}: run `dropless down --wipe` first, "
-                "or keep another installation beside it with DROPLESS_STATE and DROPLESS_PORT_BASE."
-            )
+        for what, file, now in (
+            ("topology", settings.topology_file, settings.topology.value),
+            ("first port", settings.port_base_file, str(settings.port_base)),
+        ):
+            before = file.read_text().strip()
+            if before != now:
+                raise DroplessError(
+                    f"{settings.state} was made with the {what} {before}, not {now}: run `dropless down --wipe` first, "
+                    "or keep another installation beside it with DROPLESS_STATE and DROPLESS_PORT_BASE."
+                )
+    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.topology_file.write_text(settings.topology.value)
+
+
+def _ours(settings: Settings) -> None:
+    """See that the state folder holds nothing, or an installation."""
+    foreign = settings.state.is_dir() and any(settings.state.iterdir()) and not settings.topology_file.exists()
+    if foreign:
+        raise DroplessError(
+            f"{settings.state} is not empty and holds no Dropless installation: choose another folder in DROPLESS_STATE."
+        )
 
 
 def _wipe(settings: Settings, platform: LocalPlatform) -> None:
+    _ours(settings)
     elsewhere = postgresql.data_home(settings)
     if not elsewhere.is_relative_to(settings.state):
         shutil.rmtree(elsewhere.parent, ignore_errors=True)
     if not platform.supervisor.socket.is_relative_to(settings.state):
         shutil.rmtree(platform.supervisor.socket.parent)
-    for path in settings.state.iterdir() if settings.state.is_dir() else ():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
     if settings.state.is_dir():
-        settings.state.rmdir()
+        shutil.rmtree(settings.state)
 
 
 @contextmanager
