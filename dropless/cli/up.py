@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -16,19 +15,16 @@ import typer
 from rich.console import Console
 
 from dropless import passwords
+from dropless.cli import state_folder
 from dropless.cli.steps import Steps
 from dropless.cli.summary import Summary, look, show
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError
 from dropless.example.load import load
 from dropless.example.measure import measure_freshness
 from dropless.settings import Settings, Topology
 from local_stack import leftovers, ports_in_use
-from local_stack.cache import exclusive
 from local_stack.commands import end_all
 from local_stack.install import install
-from local_stack.process import short_digest
-from local_stack.servers import postgresql
 from resources.bring_up import start_all
 from resources.dagster import Runs
 from resources.platform import LEFTOVER_SECONDS, LocalPlatform
@@ -55,8 +51,8 @@ def up(
     Example: dropless up
     """
     settings = Settings.load(topology)
-    with _lock(settings), Steps() as steps, _interruptible():
-        _same_installation(settings)
+    with state_folder.lock(settings), Steps() as steps, _interruptible():
+        state_folder.claim(settings)
         platform = LocalPlatform(settings)
         was_running = platform.supervisor.running()
         try:
@@ -82,7 +78,7 @@ def down(
     Example: dropless down
     """
     settings = Settings.load()
-    with _lock(settings), Steps() as steps, _interruptible():
+    with state_folder.lock(settings), Steps() as steps, _interruptible():
         platform = LocalPlatform(settings)
         if platform.supervisor.running() or leftovers.marked(settings):
             steps.begin("stop")
@@ -92,7 +88,7 @@ def down(
             steps.note("Nothing is running.")
         if wipe:
             steps.begin("wipe")
-            _wipe(settings, platform)
+            state_folder.wipe(settings, platform.supervisor)
             steps.end("wipe", f"{settings.state} is gone")
 
 
@@ -158,52 +154,6 @@ def _provision(endpoints: Endpoints, steps: Steps) -> None:
 
     runs.follow(run, report, JOB_SECONDS)
     steps.end("provision", "everything is as declared")
-
-
-def _same_installation(settings: Settings) -> None:
-    """See that the state folder is ours, and was made with this topology and these ports: its data depends on both."""
-    _ours(settings)
-    if settings.port_base_file.exists():
-        for what, file, now in (
-            ("topology", settings.topology_file, settings.topology.value),
-            ("first port", settings.port_base_file, str(settings.port_base)),
-        ):
-            before = file.read_text().strip()
-            if before != now:
-                raise DroplessError(
-                    f"{settings.state} was made with the {what} {before}, not {now}: run `dropless down --wipe` first, "
-                    "or keep another installation beside it with DROPLESS_STATE and DROPLESS_PORT_BASE."
-                )
-    settings.state.mkdir(parents=True, exist_ok=True)
-    settings.topology_file.write_text(settings.topology.value)
-
-
-def _ours(settings: Settings) -> None:
-    """See that the state folder holds nothing, or an installation."""
-    foreign = settings.state.is_dir() and any(settings.state.iterdir()) and not settings.topology_file.exists()
-    if foreign:
-        raise DroplessError(
-            f"{settings.state} is not empty and holds no Dropless installation: choose another folder in DROPLESS_STATE."
-        )
-
-
-def _wipe(settings: Settings, platform: LocalPlatform) -> None:
-    _ours(settings)
-    elsewhere = postgresql.data_home(settings)
-    if not elsewhere.is_relative_to(settings.state):
-        shutil.rmtree(elsewhere.parent, ignore_errors=True)
-    if not platform.supervisor.socket.is_relative_to(settings.state):
-        shutil.rmtree(platform.supervisor.socket.parent)
-    if settings.state.is_dir():
-        shutil.rmtree(settings.state)
-
-
-@contextmanager
-def _lock(settings: Settings) -> Iterator[None]:
-    # In the cache, so that the state folder can be wiped under the lock.
-    name = f"up-{short_digest(str(settings.state))}.lock"
-    with exclusive(settings.cache / "locks" / name, "`dropless up` or `dropless down`"):
-        yield
 
 
 @contextmanager

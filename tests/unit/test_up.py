@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,15 +46,12 @@ def test_other_ports_are_refused(state: Path, monkeypatch: pytest.MonkeyPatch) -
         command.up()
 
 
-@pytest.mark.parametrize("doing", ["up", "wipe"])
-def test_a_folder_of_someone_else_is_not_touched(state: Path, doing: str) -> None:
+@pytest.mark.parametrize("doing", [command.up, lambda: command.down(wipe=True)], ids=["up", "wipe"])
+def test_a_folder_of_someone_else_is_not_touched(state: Path, doing: Callable[[], None]) -> None:
     state.mkdir()
     (state / "thesis.tex").write_text("years of work")
     with pytest.raises(DroplessError, match="is not empty and holds no Dropless installation"):
-        if doing == "up":
-            command.up()
-        else:
-            command.down(wipe=True)
+        doing()
     assert (state / "thesis.tex").exists()
 
 
