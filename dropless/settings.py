@@ -69,6 +69,10 @@ class Settings:
         """The folder of the processes' logs."""
         return self.state / "logs"
 
+    def audit_bookmark(self, table: str) -> Path:
+        """Where the audit of a unified table remembers how far it came."""
+        return self.state / "audit" / f"{table}.json"
+
     @property
     def topology_file(self) -> Path:
         """Where `up` remembers the topology it started."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from dropless.contract import load_contracts
-from pipeline_assets import jobs, platform, sensors
+from pipeline_assets import jobs, platform, sensors, union
 from pipeline_assets.folder import definitions_in
 from pipeline_assets.installation import Installation
 
@@ -15,11 +15,13 @@ def definitions() -> dg.Definitions:
     """Everything, for the contracts of this installation (`DROPLESS_CONTRACTS`)."""
     installation = Installation()
     contracts = load_contracts(installation.settings.contracts)
+    audits = union.audits(contracts)
     return dg.Definitions.merge(
         platform.definitions(),
         definitions_in(installation.settings.contracts),
         sensors.definitions(contracts),
-        jobs.definitions(),
+        dg.Definitions(asset_checks=audits),
+        jobs.definitions(audits),
         # Steps are short and wait for servers: a process for each would cost more than it does.
         dg.Definitions(resources={"installation": installation}, executor=dg.in_process_executor),
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 
+from pipeline_assets.union import replay_dead_letters
 
-def definitions() -> dg.Definitions:
-    """All jobs."""
+
+def definitions(audits: Sequence[dg.AssetChecksDefinition]) -> dg.Definitions:
+    """All jobs; audits are no question of drift and have a job of their own."""
+    audited = [key for each in audits for key in each.check_keys]
     provision = dg.define_asset_job(
         "provision",
         selection=dg.AssetSelection.all().without_checks(),
@@ -16,8 +21,17 @@ def definitions() -> dg.Definitions:
     )
     find_drift = dg.define_asset_job(
         "find_drift",
-        selection=dg.AssetSelection.all_asset_checks(),
+        selection=dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks(*audited),
         description="Compare everything that runs with what is declared; change nothing.",
         executor_def=dg.in_process_executor,
     )
-    return dg.Definitions(jobs=[provision, find_drift])
+    audit = dg.define_asset_job(
+        "audit",
+        selection=dg.AssetSelection.checks(*audited),
+        description="Account for every raw record since the last sound audit: each came out exactly once, in order.",
+        executor_def=dg.in_process_executor,
+    )
+    hourly = dg.ScheduleDefinition(
+        job=audit, cron_schedule="17 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
+    )
+    return dg.Definitions(jobs=[provision, find_drift, audit, replay_dead_letters], schedules=[hourly])

@@ -65,13 +65,23 @@ class Bookmark:
         write(path, json.dumps(told))
 
 
-def audit(endpoints: Endpoints, contract: Contract, bookmark: Path, *, progress: Progress = lambda _: None) -> Report:
-    """See that every committed raw record since the last audit came out exactly once and in order.
+def audit(
+    endpoints: Endpoints,
+    contract: Contract,
+    bookmark: Path,
+    *,
+    accept: bool = False,
+    progress: Progress = lambda _: None,
+) -> Report:
+    """See that every committed raw record since the last sound audit came out exactly once and in order.
+
+    An audit with findings does not move the bookmark: the next one tells them again, until they are accepted.
 
     Args:
         endpoints: The running systems.
         contract: The unified table.
         bookmark: The file that remembers how far the last audit came; without it all is read.
+        accept: Move the bookmark past findings, too.
         progress: Told the number of records read since it was last told.
 
     Raises:
@@ -106,7 +116,8 @@ def audit(endpoints: Endpoints, contract: Contract, bookmark: Path, *, progress:
         replayed = REPLAYED in headers(message)
         ledger.outcome((topic, partition), offset, place, source_offset, replayed=replayed)
     findings = ledger.close()
-    Bookmark(ends, ledger.early, ledger.latest).save(bookmark)
+    if accept or not findings:
+        Bookmark(ends, ledger.early, ledger.latest).save(bookmark)
     return Report(
         contract.name, counts["records"], counts["rows"], counts["dead"], tuple(findings), time.monotonic() - began
     )

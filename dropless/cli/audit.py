@@ -28,9 +28,10 @@ def audit(
     *,
     table: Annotated[str | None, typer.Option(help="One unified table; all of them otherwise.")] = None,
     full: Annotated[bool, typer.Option("--full", help="From the first offset, not from the last audit's end.")] = False,
+    accept: Annotated[bool, typer.Option("--accept", help="Tell findings once more, and then no more.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Counts and findings as JSON.")] = False,
 ) -> None:
-    """Account for every committed raw record since the last audit; exit code 3 when something is wrong.
+    """Account for every committed raw record since the last sound audit; exit code 3 when something is wrong.
 
     Example: [bold]dropless audit --table orders --full[/]
     """
@@ -40,13 +41,13 @@ def audit(
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,} records"), TimeElapsedColumn())
     for contract in contracts:
-        bookmark = settings.state / "audit" / f"{contract.name}.json"
+        bookmark = settings.audit_bookmark(contract.name)
         if full:
             bookmark.unlink(missing_ok=True)
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task(f"Auditing {contract.name}:", total=None)
             advance = partial(progress.advance, task)
-            reports.append(run(Endpoints.local(settings), contract, bookmark, progress=advance))
+            reports.append(run(Endpoints.local(settings), contract, bookmark, accept=accept, progress=advance))
     if as_json:
         sys.stdout.buffer.write(orjson.dumps([asdict(each) for each in reports], option=orjson.OPT_APPEND_NEWLINE))
     else:

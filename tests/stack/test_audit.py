@@ -102,6 +102,16 @@ def test_a_row_written_twice_is_found_after_its_own_audit_too(union: SmallUnion,
     assert {kind for kind, *_ in found(run(union, bookmark))} == {"duplicate", "nonmonotonic"}
 
 
+def test_findings_are_told_until_they_are_accepted(union: SmallUnion, bookmark: Path) -> None:
+    message = some_row(union)
+    put(union, orjson.loads(message.value()), partition=message.partition())
+    first = found(run(union, bookmark))
+    assert first
+    assert found(run(union, bookmark)) == first
+    assert found(audit(union.endpoints, union.contract, bookmark, accept=True)) == first
+    assert found(run(union, bookmark)) == []
+
+
 def test_an_aborted_row_is_none(union: SmallUnion, bookmark: Path) -> None:
     put(union, orjson.loads(some_row(union).value()), abort=True)
     assert found(run(union, bookmark)) == []
