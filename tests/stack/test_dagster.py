@@ -174,3 +174,17 @@ def test_no_password_is_in_dagster_s_files_or_commands(settings: Settings) -> No
     for pid in pids:
         command = " ".join(psutil.Process(pid).cmdline()).encode()
         assert not any(secret in command for secret in secrets)
+
+
+def test_the_audit_accounts_for_every_record(web: Webserver) -> None:
+    run = web.run("audit")
+    assert run.succeeded, run.failures
+    found = web.evaluation(("kafka", "unified.orders"), "each_record_once")
+    assert found is not None
+    assert found.status == "SUCCEEDED", found.description
+    assert found.description.startswith("Nothing wrong in ")
+
+
+def test_dead_letters_are_replayed_by_a_job(web: Webserver) -> None:
+    run = web.run("replay_dead_letters")
+    assert run.succeeded, run.failures
