@@ -37,6 +37,8 @@ class Endpoints:
     # Every node of the systems of which clients know one address; empty where a load balancer hides them.
     schema_registry_nodes: tuple[str, ...] = ()
     s3_nodes: tuple[str, ...] = ()
+    # How many servers keep each row of a Pinot table.
+    pinot_replicas: int = 1
 
     @classmethod
     def local(cls, settings: Settings) -> Self:
@@ -61,4 +63,5 @@ class Endpoints:
             secrets=settings.secrets,
             schema_registry_nodes=tuple(f"http://{host}" for host in hosts("schema_registry")),
             s3_nodes=tuple(f"http://{host}" for host in hosts("minio")),
+            pinot_replicas=len(ports(settings, "pinot_server")),
         )

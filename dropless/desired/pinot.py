@@ -61,7 +61,7 @@ def pinot_schemas(contract: Contract) -> list[Resource]:
     return [Resource("pinot", "pinot_schema", contract.name, schema)]
 
 
-def pinot_tables(contract: Contract, endpoints: Endpoints, replicas: int = 1) -> list[Resource]:
+def pinot_tables(contract: Contract, endpoints: Endpoints) -> list[Resource]:
     """The table: the newest version of every key, by `_position`, from the unified topic."""
     texts = [column.name for column in contract.columns if column.type.kind is Kind.STRING]
     documents = [column.name for column in contract.columns if column.type.kind is Kind.JSON]
@@ -86,8 +86,8 @@ def pinot_tables(contract: Contract, endpoints: Endpoints, replicas: int = 1) ->
         "segmentsConfig": {
             "schemaName": contract.name,
             "timeColumnName": contract.time_column,
-            "replication": str(replicas),
-            "replicasPerPartition": str(replicas),
+            "replication": str(endpoints.pinot_replicas),
+            "replicasPerPartition": str(endpoints.pinot_replicas),
         },
         "tenants": {"broker": "DefaultTenant", "server": "DefaultTenant"},
         "tableIndexConfig": indexing,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import fastjsonschema
@@ -251,6 +252,12 @@ def test_pinot_has_every_column_and_is_fed_every_moment() -> None:
         assert made.properties["upsertConfig"]["comparisonColumn"] == "_position"
         indexing = made.properties["tableIndexConfig"]
         assert indexing["segmentPartitionConfig"]["columnPartitionMap"]["_key"]["numPartitions"] == table.partitions
+
+
+def test_every_pinot_server_keeps_every_row() -> None:
+    (table,) = desired.pinot_tables(orders(), replace(endpoints(), pinot_replicas=3))
+    assert table.properties["segmentsConfig"]["replication"] == "3"
+    assert table.properties["segmentsConfig"]["replicasPerPartition"] == "3"
 
 
 def test_pinot_reads_only_what_was_committed() -> None:
