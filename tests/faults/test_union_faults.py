@@ -114,6 +114,14 @@ def brokers(settings: Settings, endpoints: Endpoints) -> Iterator[Brokers]:
 
 
 @pytest.fixture
+def workers(union: SmallUnion) -> Iterator[Workers]:
+    started = Workers(union, 2)
+    started.start()
+    yield started
+    started.finish()
+
+
+@pytest.fixture
 def union(tmp_path: Path, endpoints: Endpoints, settings: Settings, brokers: Brokers) -> Iterator[SmallUnion]:
     made = SmallUnion(tmp_path, endpoints, settings)
     made.make_topics()
@@ -123,11 +131,15 @@ def union(tmp_path: Path, endpoints: Endpoints, settings: Settings, brokers: Bro
 
 
 def test_nothing_is_lost_doubled_or_disordered_whatever_dies(
-    union: SmallUnion, brokers: Brokers, tmp_path: Path, record_property: Callable[[str, object], None]
+    union: SmallUnion,
+    workers: Workers,
+    brokers: Brokers,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     schedule = [fault for round_ in range(ROUNDS) for fault in random.Random(SEED + round_).sample(FAULTS, len(FAULTS))]
-    writer, reader, workers = Writer(union, RATE), Reader(union), Workers(union, 2)
-    for thread in (writer, reader, workers):
+    writer, reader = Writer(union, RATE), Reader(union)
+    for thread in (writer, reader):
         thread.start()
     recoveries: dict[str, float] = {}
     for fault in schedule:
@@ -138,8 +150,7 @@ def test_nothing_is_lost_doubled_or_disordered_whatever_dies(
         recoveries[fault.__name__] = round(time.monotonic() - began, 1)
         brokers.wait_until_whole()
     writer.finish()
-    _catches_up(union, workers)
-    workers.finish()
+    _catches_up(union)
     reader.finish()
     record_property("seconds from each fault to the next rows", recoveries)
     print(f"seed {SEED}: {len(writer.acknowledged):,} acknowledged, seconds to the next rows: {recoveries}")
@@ -181,7 +192,7 @@ def _moves_on(reader: Reader, writer: Writer, when: str) -> None:
         time.sleep(0.05)
 
 
-def _catches_up(union: SmallUnion, workers: Workers) -> None:
+def _catches_up(union: SmallUnion) -> None:
     expected = sum(each.value() is not None for each in union.read(union.raw))
     deadline = time.monotonic() + 60
     while True:
