@@ -24,3 +24,7 @@ class Unreachable(DroplessError):
 
 class Unsafe(DroplessError):
     """The change would lose data and was not asked for with `--allow-destructive`."""
+
+
+class Recovering(Unreachable):
+    """A system answers, but not in full yet: asking again soon helps."""

@@ -10,11 +10,11 @@ from typing import Any, Final
 import httpx
 
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, Unreachable
+from dropless.errors import DroplessError, Recovering, Unreachable
 
 _TYPES: Final = {"BIG_DECIMAL": Decimal, "DOUBLE": float, "FLOAT": float}
-# SERVER_SEGMENT_MISSING, SERVER_NOT_RESPONDING.
-_AWAY: Final = (305, 427)
+# SERVER_SEGMENT_MISSING, BROKER_REQUEST_SEND (a server's connection broke), SERVER_NOT_RESPONDING.
+_AWAY: Final = (305, 425, 427)
 UNLIMITED = 2_147_483_647
 """A LIMIT that no table reaches; without one Pinot gives ten rows."""
 
@@ -35,8 +35,9 @@ def select(endpoints: Endpoints, sql: str, timeout_seconds: float = 10) -> Answe
     """The whole answer to a query.
 
     Raises:
-        Unreachable: the broker does not answer, or answered without a result, as it does while a server recovers.
-        DroplessError: Pinot refused the query, or only a part of the servers or segments answered.
+        Recovering: only a part of the servers or segments answered, as happens while a server starts or stops.
+        Unreachable: the broker does not answer.
+        DroplessError: Pinot refused the query.
     """
     milliseconds = int(timeout_seconds * 1000)
     body = {"sql": sql, "queryOptions": f"timeoutMs={milliseconds}"}
@@ -56,13 +57,13 @@ def _answer(reply: dict[str, Any]) -> Answer:
         reason = str(exception.get("message")).strip().splitlines()[0]
         # Errors without a word, or about segments that moved, come from servers that start or stop.
         if exception.get("errorCode") in _AWAY or reason.startswith("null"):
-            raise Unreachable("Pinot cannot answer in full: a server is starting or stopping, ask again.")
+            raise Recovering("Pinot cannot answer in full: a server is starting or stopping, ask again.")
         raise DroplessError(f"Pinot refused the query: {reason}")
     if reply.get("partialResult") or reply.get("numServersResponded", 0) < reply.get("numServersQueried", 0):
-        raise DroplessError("Only a part of Pinot's servers answered: ask again.")
+        raise Recovering("Only a part of Pinot's servers answered: ask again.")
     result = reply.get("resultTable")
     if result is None:
-        raise Unreachable("Pinot gave no result: a server is recovering, ask again.")
+        raise Recovering("Pinot gave no result: a server is recovering, ask again.")
     kinds = [_TYPES.get(kind) for kind in result["dataSchema"]["columnDataTypes"]]
     rows = [[_typed(kind, value) for kind, value in zip(kinds, row, strict=True)] for row in result["rows"]]
     return Answer(tuple(result["dataSchema"]["columnNames"]), rows)

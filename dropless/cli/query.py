@@ -12,9 +12,10 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError
+from dropless.errors import DroplessError, Recovering
 from dropless.pinot import Answer, select
 from dropless.settings import Settings
 
@@ -36,7 +37,12 @@ def query(
     if as_json and as_csv:
         raise DroplessError("Choose one of --json and --csv.")
     began = time.perf_counter()
-    answer = select(Endpoints.local(Settings.load()), sql, timeout)
+    endpoints = Endpoints.local(Settings.load())
+    # A server that starts or stops is back, or replaced by another replica, within seconds.
+    patiently = Retrying(
+        retry=retry_if_exception_type(Recovering), stop=stop_after_delay(timeout), wait=wait_fixed(0.2), reraise=True
+    )
+    answer = patiently(select, endpoints, sql, timeout)
     milliseconds = 1000 * (time.perf_counter() - began)
     if as_json:
         told = {"columns": answer.columns, "rows": answer.rows, "milliseconds": round(milliseconds, 1)}
