@@ -18,7 +18,7 @@ from dropless.errors import DroplessError
 from dropless.records import END_OF_PARTITION, FATAL, POSITION_GONE, origin
 from dropless.union.batch import Partition, Route, fill
 from dropless.union.status import Status
-from dropless.union.transaction import SlotTaken, Stopping, Transactions
+from dropless.union.transaction import Fenced, SlotTaken, Stopping, Transactions
 from dropless.union.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -29,6 +29,8 @@ CLOCK_SECONDS = 0.05
 COMMITTED_SECONDS = 10.0
 """Committed offsets are unknown while another process's transaction is open, at most this long."""
 LAG_SECONDS = 1.0
+VERDICT_SECONDS = 5.0
+"""A heartbeat, and the time in which a newer process for the same slot joins the group."""
 
 
 class Union:
@@ -77,6 +79,7 @@ class Union:
     def _session(self) -> None:
         consumer = Consumer({**self._status.consumer}, logger=logging.getLogger("kafka.consumer"))
         self._positions.clear()
+        self._tell_assignment()
         try:
             consumer.subscribe(
                 list(self._routes), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
@@ -84,14 +87,29 @@ class Union:
             self._status.state = "running"
             while not self._stop.is_set():
                 self._turn(consumer)
+        except Fenced:
+            self._await_verdict(consumer)
+            if not self._stop.is_set():
+                self._transactions.start()
+                self._status.producers_made = self._transactions.made
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
             log.warning("starting a new consumer", error=error.name(), detail=error.str())
-            self._status.state = "recovering"
-            self._stop.wait(1.0)
+            self._await_verdict(consumer)
         finally:
             with self._watchdog.guard("close consumer", 20):
                 consumer.close()
+
+    def _await_verdict(self, consumer: Consumer) -> None:
+        """Let the group say whether another process has this slot, before anything is done that would fence it.
+
+        Whatever is read meanwhile is void: the next session starts at the committed offsets.
+        """
+        self._status.state = "recovering"
+        deadline = time.monotonic() + VERDICT_SECONDS
+        while not self._stop.is_set() and time.monotonic() < deadline:
+            for message in consumer.consume(BATCH_RECORDS, 0.1):
+                self._usable(message)
 
     def _turn(self, consumer: Consumer) -> None:
         self._revoked.clear()
@@ -173,6 +191,7 @@ class Union:
         starts = {place: offset if offset >= 0 else OFFSET_BEGINNING for place, offset in committed.items()}
         consumer.incremental_assign([TopicPartition(*place, start) for place, start in starts.items()])
         self._positions |= {place: max(0, start) for place, start in starts.items()}
+        self._tell_assignment()
         found = {topic for topic, _ in starts}
         self._status.missing_topics = [topic for topic in self._status.missing_topics if topic not in found]
         log.info("partitions assigned", partitions=[f"{topic}[{number}]" for topic, number in starts])
@@ -183,9 +202,15 @@ class Union:
             self._revoked.add(place)
             self._positions.pop(place, None)
             self._ends.pop(place, None)
-            self._status.lag.pop(f"{each.topic}[{each.partition}]", None)
+        self._tell_assignment()
         log.info("partitions revoked", partitions=[f"{each.topic}[{each.partition}]" for each in partitions])
         consumer.incremental_unassign(partitions)
+
+    def _tell_assignment(self) -> None:
+        mine = tuple(sorted(f"{topic}[{partition}]" for topic, partition in self._positions))
+        # Replaced and never changed, since the status is read in another thread.
+        self._status.assignment = mine
+        self._status.lag = {name: lag for name, lag in self._status.lag.items() if name in mine}
 
     def _tell_lag(self, consumer: Consumer) -> None:
         now = time.monotonic()

@@ -35,6 +35,7 @@ class Status:
     producers_made: int = 0
     missing_topics: list[str] = field(default_factory=list)
     lag: dict[str, int] = field(default_factory=dict)
+    assignment: tuple[str, ...] = ()
     last_commit: float | None = None
     _rows: dict[str, Counter[str]] = field(default_factory=dict)
     _commit_times: deque[float] = field(default_factory=lambda: deque(maxlen=COMMIT_TIMES))
@@ -71,7 +72,7 @@ class Status:
                 "commit_ms": spread(times),
                 "last_commit": self.last_commit,
                 "lag": dict(self.lag),
-                "assignment": sorted(self.lag),
+                "assignment": list(self.assignment),
                 "missing_topics": list(self.missing_topics),
                 "contract_digest": self.contract_digest,
                 "effective": {"consumer": shown(self.consumer), "producer": shown(self.producer)},

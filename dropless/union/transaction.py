@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dropless.durability import ClientConfig
 from dropless.errors import DroplessError
+from dropless.records import FENCED
 from dropless.union.batch import Batch
 from dropless.union.watchdog import Watchdog
 
@@ -33,6 +34,10 @@ SLOW_COMMIT_SECONDS = 5.0
 
 class Stopping(Exception):
     """The worker is to stop and the brokers do not answer."""
+
+
+class Fenced(Exception):
+    """The producer's epoch is over: its transaction timed out, or another process has taken its slot."""
 
 
 class SlotTaken(DroplessError):
@@ -95,6 +100,7 @@ class Transactions:
         Raises:
             Stopping: the worker is to stop and the batch is in doubt.
             SlotTaken: another process has this one's place in the group.
+            Fenced: the producer must be replaced, but only if the group says that nobody else has this slot.
             KafkaException: the brokers refuse a new producer for good.
         """
         producer = self._producer
@@ -119,6 +125,8 @@ class Transactions:
             if error.code() == KafkaError.FENCED_INSTANCE_ID:
                 raise SlotTaken(self._config["transactional.id"]) from None
             log.warning("transaction failed", error=error.name(), detail=error.str(), abort=error.txn_requires_abort())
+            if error.code() == FENCED:
+                raise Fenced from None
             if not (error.txn_requires_abort() and self._aborted(producer)):
                 self._replace(error.name())
             return False

@@ -63,7 +63,6 @@ def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, c
     server = StatusServer(status_port, status.snapshot)
     log.info("started", table=contract.name, slot=slot, status_port=server.port)
     unified, dead = names.unified_topic(contract.name), names.dead_topic(contract.name)
-    status.state = "waiting for topics"
     if _wait_for_topics(endpoints, [unified, dead], status, stop):
         transactions = Transactions(
             status.producer, unified_topic=unified, dead_topic=dead, stop=stop, watchdog=watchdog
@@ -83,12 +82,13 @@ def _wait_for_topics(endpoints: Endpoints, wanted: list[str], status: Status, st
             status.missing_topics = [topic for topic in wanted if topic not in existing]
             if not status.missing_topics:
                 return True
-            reason = f"not made yet: {', '.join(status.missing_topics)}"
+            state, reason = "waiting for topics", f"not made yet: {', '.join(status.missing_topics)}"
         except KafkaException as raised:
-            reason = f"Kafka does not answer: {raised.args[0].name()}"
+            state, reason = "waiting for Kafka", f"Kafka does not answer: {raised.args[0].name()}"
         if reason != told:
             log.warning("waiting", reason=reason)
             told = reason
+        status.state = state
         stop.wait(0.5)
     return False
 
