@@ -45,11 +45,6 @@ def setting(connection: psycopg.Connection[Any], name: str) -> str:
     return str(_one(connection, "select current_setting(%s)", name))
 
 
-def database_exists(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Whether the server has a database of that name."""
-    return bool(_one(connection, "select exists (select from pg_database where datname = %s)", name))
-
-
 def table_exists(connection: psycopg.Connection[Any], table: Table) -> bool:
     """Whether there is such an ordinary table."""
     query = """
