@@ -14,7 +14,7 @@ import pytest
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 
-PORT_BASE = 27000
+PORT_BASE = os.environ.get("DROPLESS_TEST_PORT_BASE", "27000")
 DROPLESS = [sys.executable, "-c", "from dropless.cli import main; main()"]
 
 
@@ -37,7 +37,7 @@ def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
     folder.chmod(0o711)
     changed = {
         "DROPLESS_STATE": str(folder / "s"),
-        "DROPLESS_PORT_BASE": str(PORT_BASE),
+        "DROPLESS_PORT_BASE": PORT_BASE,
         "DROPLESS_TOPOLOGY": "compact",
     }
     before = {name: os.environ.get(name) for name in changed}
