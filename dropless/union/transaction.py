@@ -19,6 +19,7 @@ from dropless.durability import ClientConfig
 from dropless.errors import DroplessError
 from dropless.records import FENCED
 from dropless.union.batch import Batch
+from dropless.union.fault_points import Point, Reached, pass_by
 from dropless.union.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -59,6 +60,7 @@ class Transactions:
         stop: threading.Event,
         watchdog: Watchdog,
         make: Callable[[dict[str, Any]], Producer] = Producer,
+        reached: Reached = pass_by,
     ) -> None:
         self.made = 0
         self._config = config
@@ -67,6 +69,7 @@ class Transactions:
         self._stop = stop
         self._watchdog = watchdog
         self._make = make
+        self._reached = reached
         self._producer: Producer | None = None
         self._doubtful = False
 
@@ -108,14 +111,18 @@ class Transactions:
             raise RuntimeError("start() comes first")
         try:
             producer.begin_transaction()
+            self._reached(Point.BEFORE_PRODUCE)
             self._produce(producer, batch)
+            self._reached(Point.AFTER_PRODUCE)
             offsets = batch.offsets()
             self._patiently(
                 "send_offsets_to_transaction",
                 lambda timeout: producer.send_offsets_to_transaction(offsets, group_metadata, timeout),
             )
+            self._reached(Point.AFTER_OFFSETS)
             began = time.monotonic()
             self._patiently("commit_transaction", producer.commit_transaction)
+            self._reached(Point.AFTER_COMMIT)
             # Serves the error callback: a lost coordinator makes the next transaction unsafe.
             producer.poll(0)
             if self._doubtful or time.monotonic() - began > SLOW_COMMIT_SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from dropless.errors import DroplessError
 from dropless.settings import Settings
 from dropless.statusserver import StatusServer
 from dropless.union.batch import Route
+from dropless.union.fault_points import from_environment
 from dropless.union.loop import CLOCK_SECONDS, Union
 from dropless.union.mapping import compile_mapping
 from dropless.union.status import Status
@@ -65,7 +67,12 @@ def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, c
     unified, dead = names.unified_topic(contract.name), names.dead_topic(contract.name)
     if _wait_for_topics(endpoints, [unified, dead], status, stop):
         transactions = Transactions(
-            status.producer, unified_topic=unified, dead_topic=dead, stop=stop, watchdog=watchdog
+            status.producer,
+            unified_topic=unified,
+            dead_topic=dead,
+            stop=stop,
+            watchdog=watchdog,
+            reached=from_environment(os.environ),
         )
         union = Union(routes(contract), transactions, status, stop=stop, watchdog=watchdog, clock_seconds=clock_seconds)
         union.run()
