@@ -30,6 +30,8 @@ MIN_INSYNC_REPLICAS: Final = 2
 # Low, as the table asks: at most this many records, or milliseconds, wait for their fsync.
 FLUSH_MESSAGES: Final = 1000
 FLUSH_MS: Final = 100
+# How often a broker looks which logs are due. Kafka's default is never, and then the milliseconds above are idle words.
+FLUSH_CHECK_MS: Final = 50
 # The largest record of our topics. A raw record stays below it, so that its dead letter, which has headers too, fits.
 MAX_MESSAGE_BYTES: Final = 20 * 1024 * 1024
 MAX_RAW_BYTES: Final = 16 * 1024 * 1024
@@ -62,6 +64,7 @@ def layer(name: Layer) -> dict[str, str]:
 def broker() -> dict[str, str]:
     """What every broker and controller runs with, internal topics included."""
     return layer("broker") | {
+        "log.flush.scheduler.interval.ms": str(FLUSH_CHECK_MS),
         "offsets.topic.replication.factor": str(REPLICATION_FACTOR),
         "transaction.state.log.replication.factor": str(REPLICATION_FACTOR),
         "transaction.state.log.min.isr": str(MIN_INSYNC_REPLICAS),

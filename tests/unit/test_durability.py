@@ -34,6 +34,8 @@ def test_the_table_holds_every_row_of_the_specification(layer: str) -> None:
 def test_flushing_is_low() -> None:
     assert int(durability.broker()["log.flush.interval.messages"]) <= 10_000
     assert int(durability.broker()["log.flush.interval.ms"]) <= 1_000
+    # Without a look at the logs at least as often, the interval in milliseconds does nothing.
+    assert int(durability.broker()["log.flush.scheduler.interval.ms"]) <= durability.FLUSH_MS
 
 
 def test_every_producer_runs_with_the_producer_layer(endpoints: Endpoints) -> None:
