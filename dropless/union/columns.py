@@ -38,13 +38,20 @@ def column_mapper(column: Column, source: Source) -> ColumnMapper:
         constant = on_the_wire(expression.constant, column.type)
         return lambda _: constant
     mongodb = source.mongodb is not None
-    convert = conversion(column.type, expression, mongodb=mongodb)
-    if column.allowed is not None and expression.values is None:
-        convert = _among(column.allowed, convert)
+    convert = column_conversion(column, source)
     absent = _absent(column, expression, mongodb=mongodb)
     if len(expression.path) == 1:
         return _fill_from_column(column, expression.path[0], convert, absent)
-    return _fill_from_field(column, _reader(expression.path, mongodb=mongodb), convert, absent)
+    return _fill_from_field(column, field_reader(expression.path, mongodb=mongodb), convert, absent)
+
+
+def column_conversion(column: Column, source: Source) -> Conversion:
+    """What makes a column's value of a source's, which is not null; the column is read from the source."""
+    expression = source.columns[column.name]
+    convert = conversion(column.type, expression, mongodb=source.mongodb is not None)
+    if column.allowed is not None and expression.values is None:
+        return _among(column.allowed, convert)
+    return convert
 
 
 def _fill_from_column(column: Column, name: str, convert: Conversion, absent: Conversion) -> ColumnMapper:
@@ -73,7 +80,8 @@ def _fill_from_field(
     return fill
 
 
-def _reader(path: tuple[str, ...], *, mongodb: bool) -> Callable[[Mapping[str, Any]], Any]:
+def field_reader(path: tuple[str, ...], *, mongodb: bool) -> Callable[[Mapping[str, Any]], Any]:
+    """The function that reads a field inside a row's column; it raises `Unmappable`."""
     first, rest = path[0], path[1:]
 
     def read(row: Mapping[str, Any]) -> Any:

@@ -19,6 +19,8 @@ Conversion = Callable[[Any], Any]
 UNAVAILABLE: Final = "__debezium_unavailable_value"
 """Stands for an unchanged large value that PostgreSQL did not send."""
 _UNAVAILABLE_BYTES: Final = b64encode(UNAVAILABLE.encode()).decode()
+NOT_SENT: Final = frozenset({UNAVAILABLE, _UNAVAILABLE_BYTES})
+_SHORT_NUMBER: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,16})?")
 _NOT_SENT: Final = "was not sent, being large and unchanged; the table needs REPLICA IDENTITY FULL"
 
 
@@ -68,7 +70,7 @@ def text(value: Any) -> str:
     if isinstance(value, str):
         if "\0" in value:
             raise Unmappable("holds a NUL character")
-        if value in (UNAVAILABLE, _UNAVAILABLE_BYTES):
+        if value in NOT_SENT:
             raise Unmappable(_NOT_SENT)
         return value
     if isinstance(value, bool):
@@ -111,7 +113,12 @@ def _integer(low: int, high: int, divisor: int, size: str) -> Conversion:
 
 def _double(divisor: int) -> Conversion:
     def convert(value: Any) -> float:
-        return value if type(value) is float and divisor == 1 else exact.double(value, divisor)
+        if divisor == 1:
+            if type(value) is float:
+                return value
+            if type(value) is str and _SHORT_NUMBER.fullmatch(value):
+                return float(value)
+        return exact.double(value, divisor)
 
     return convert
 
@@ -124,9 +131,16 @@ def _decimal(type_: ColumnType, divisor: int) -> Conversion:
     whole = rf"[1-9]\d{{0,{type_.precision - scale - 1}}}" if type_.precision > scale else "(?!)"
     finished = re.compile(rf"(?:0|-?{whole})" + (rf"\.\d{{{scale}}}" if scale else ""), re.ASCII)
 
+    # An integer's digits around the point, when the division leaves nothing.
+    written = f"%d.%0{scale}d"
+    many = limit // factor if factor and scale else 0
+
     def convert(value: Any) -> str:
         if type(value) is str and divisor == 1 and finished.fullmatch(value):
             return value
+        if type(value) is int and 0 <= value < many:
+            whole, rest = divmod(value * factor, unit)
+            return written % (whole, rest)
         number = value * factor if type(value) is int and factor else exact.scaled(value, scale, divisor)
         if not -limit < number < limit:
             raise Unmappable(f"has more digits than {type_} holds")

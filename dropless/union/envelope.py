@@ -15,6 +15,8 @@ from dropless.union.outcome import Unmappable
 from dropless.union.update_description import Unusable, updated
 
 _AFTER: Final = frozenset({"c", "u", "r"})
+PREFIX_END: Final = ":"
+"""Stands between the source's name and the primary key."""
 TRUNCATE: Final = "truncate: the source's table was emptied, which names no keys; reconciliation removes its rows."
 
 
@@ -60,10 +62,9 @@ def change_reader(source: Source) -> Callable[[bytes], Change]:
 
 def key_reader(source: Source) -> Callable[[bytes | None], str]:
     """The function that reads a raw record's key to `<source>:<primary key>`; it raises `Malformed`."""
-    # Debezium calls MongoDB's _id `id`, and writes it as extended JSON.
-    columns = ("id",) if source.mongodb else source.key
-    part = _document_id if source.mongodb else _key_part
-    prefix = f"{source.name}:"
+    columns = key_columns(source)
+    part = document_id if source.mongodb else key_part
+    prefix = f"{source.name}{PREFIX_END}"
     single = columns[0] if len(columns) == 1 else None
 
     def read(key: bytes | None) -> str:
@@ -85,6 +86,12 @@ def key_reader(source: Source) -> Callable[[bytes | None], str]:
             raise Malformed(f"The key {reason.why}.") from None
 
     return read
+
+
+def key_columns(source: Source) -> tuple[str, ...]:
+    """The fields of a source's raw keys."""
+    # Debezium calls MongoDB's _id `id`, and writes it as extended JSON.
+    return ("id",) if source.mongodb else tuple(source.key)
 
 
 def _row(state: Any) -> dict[str, Any] | None:
@@ -139,7 +146,8 @@ def _committed(source: Any) -> int:
     raise Malformed("The change has no commit time: `source.ts_us` is missing.")
 
 
-def _key_part(value: Any) -> str:
+def key_part(value: Any) -> str:
+    """A part of a primary key as it stands in a unified key; it raises `Unmappable`."""
     # Numbers first: most keys are one.
     if type(value) is int:
         return str(value)
@@ -154,10 +162,11 @@ def _key_part(value: Any) -> str:
     return _escaped(canonical_json.dumps(value))
 
 
-def _document_id(value: Any) -> str:
+def document_id(value: Any) -> str:
+    """A document's `_id`, written as extended JSON, as it stands in a unified key; it raises `Unmappable`."""
     if not isinstance(value, str):
         raise Unmappable("has an id that is not text")
-    return _key_part(plain(canonical_json.loads(value)))
+    return key_part(plain(canonical_json.loads(value)))
 
 
 def _escaped(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from dropless.union.moments import iso, microseconds_of_text
 from dropless.union.outcome import Unmappable
 
+_NESTED: Final = (dict, list)
 MAX_DEPTH: Final = 100
 """MongoDB's own limit of nesting."""
 
@@ -21,9 +22,10 @@ def unwrapped(value: dict[str, Any]) -> Any:
     Raises:
         Unmappable: the wrapper is broken.
     """
-    name = next(iter(value), "")
-    wrapper = _WRAPPERS.get(name) if name.startswith("$") else None
-    return wrapper(value[name], value) if wrapper else value
+    for name, inner in value.items():
+        wrapper = _WRAPPERS.get(name)
+        return wrapper(inner, value) if wrapper else value
+    return value
 
 
 class Moment(int):
@@ -41,7 +43,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict):
         inner = unwrapped(value)
         if inner is value:
-            return {name: plain(each, depth + 1) for name, each in value.items()}
+            return {name: plain(each, depth + 1) if each.__class__ in _NESTED else each for name, each in value.items()}
         return iso(inner) if isinstance(inner, Moment) else inner
     if isinstance(value, list):
         return [plain(each, depth + 1) for each in value]

@@ -12,8 +12,9 @@ from dropless.contract import Contract
 from dropless.union.columns import ColumnMapper, Rejected, column_mapper
 from dropless.union.envelope import Malformed, change_reader, key_reader
 from dropless.union.outcome import Dead, Mapper, Row
+from dropless.union.shortcut import shortcut
 
-__all__ = ["Dead", "Mapper", "Row", "compile_mapping"]
+__all__ = ["Dead", "Mapper", "Row", "compile_mapping", "plain_mapping"]
 
 EPOCH_BITS: Final = 48
 """A position is epoch x 2^48 + raw offset."""
@@ -37,9 +38,22 @@ def compile_mapping(contract: Contract, source_name: str) -> Mapper:
         KeyError: the contract has no such source.
     """
     source = contract.source(source_name)
+    plain = plain_mapping(contract, source_name)
+    topic, first = names.raw_topic(contract.name, source.name), source.epoch << EPOCH_BITS
+    return shortcut(plain, source, contract.columns, fields(contract), topic=topic, first_position=first)
+
+
+def fields(contract: Contract) -> tuple[str, ...]:
+    """A unified row's fields, in their order."""
+    return (*SYSTEM_FIELDS, *(column.field for column in contract.columns))
+
+
+def plain_mapping(contract: Contract, source_name: str) -> Mapper:
+    """What the mapping means, for any record whatever; the shortcut must give the same."""
+    source = contract.source(source_name)
     read_key, read_change = key_reader(source), change_reader(source)
     fills = [column_mapper(column, source) for column in contract.columns]
-    fields = (*SYSTEM_FIELDS, *(column.field for column in contract.columns))
+    row_fields = fields(contract)
     time = [column.name for column in contract.columns].index(contract.time_column)
     topic = names.raw_topic(contract.name, source.name)
     first_position = source.epoch << EPOCH_BITS
@@ -64,7 +78,7 @@ def compile_mapping(contract: Contract, source_name: str) -> Mapper:
             return Dead(str(reason), reason.column)
         position = first_position + offset
         system = (unified_key, source_name, op, deleted, committed_at_us, topic, partition, offset, position)
-        return Row(unified_key.encode(), orjson.dumps(dict(zip(fields, (*system, *columns), strict=True))))
+        return Row(unified_key.encode(), orjson.dumps(dict(zip(row_fields, (*system, *columns), strict=True))))
 
     return mapper
 

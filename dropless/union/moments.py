@@ -43,6 +43,9 @@ def microseconds_of_text(text: str) -> int:
         Unmappable: it is not such a text, has no zone, is out of range, or finer than microseconds.
     """
     moment = _parsed(text)
+    if moment.tzinfo is UTC:
+        # Within the years 1 to 9999, as every datetime.
+        return _since_epoch(moment - _EPOCH_UTC)
     if moment.tzinfo is None:
         raise Unmappable("has no time zone; the contract must give it one with `timezone`")
     return in_range(_since_epoch(moment - _EPOCH_UTC))

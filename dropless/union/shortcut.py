@@ -1,0 +1,139 @@
+"""A mapper of a source's common records, written as one Python function and compiled.
+
+It leaves every other record to the plain mapping: deletions, dead letters, whatever is not as Debezium
+usually writes it. Both give the same bytes. What no column takes is not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import orjson
+
+from dropless.contract import Column, Source
+from dropless.contract.literals import LONG_RANGE
+from dropless.union.columns import field_reader
+from dropless.union.envelope import PREFIX_END, document_id, key_columns, key_part
+from dropless.union.inline import Uncommon, inline, uncommon
+from dropless.union.moments import FIRST, LAST
+from dropless.union.outcome import Mapper, Row, Unmappable
+
+_UNCOMMON: Final = (Uncommon, Unmappable, msgspec.MsgspecError, ValueError, KeyError, RecursionError)
+"""What a record raises that is not as usual; a UnicodeDecodeError and orjson's are ValueErrors."""
+_Long = Annotated[int, msgspec.Meta(ge=LONG_RANGE[0], le=LONG_RANGE[1])]
+_Value = str | _Long | float | bool | None
+_OBJECT_ID: Final = re.compile(r'\{"\$oid": ?"([0-9a-f]{24})"\}')
+
+
+def shortcut(
+    plain: Mapper, source: Source, columns: Sequence[Column], fields: Sequence[str], *, topic: str, first_position: int
+) -> Mapper:
+    """The mapper of a source's raw topic that asks `plain` for all but the common records.
+
+    `fields` are a unified row's: the system columns as `mapping` has them, then the contract's.
+    """
+    names: dict[str, Any] = {
+        "plain": plain, "uncommon": uncommon, "UNCOMMON": _UNCOMMON, "Row": Row, "new": tuple.__new__,
+        "dumps": orjson.dumps, "document": _document, "source": source.name, "topic": topic,
+        "first_position": first_position,
+    }  # fmt: skip
+    key = _key(source, names)
+    row = "row = change.after" if source.postgresql else "row = document(change.after)"
+    reads, taken = [], _Taken(source, names)
+    for number, column in enumerate(columns):
+        value = inline(column, source, f"_{number}")
+        names |= value.names
+        reads += [*taken.read(column, number), f"c{number} = {value.code}"]
+    names["decode"] = msgspec.json.Decoder(_envelope(taken.struct() if source.postgresql else str)).decode
+    system = ["key", "source", "change.op", "False", "change.source.ts_us", "topic", "partition", "offset", "position"]
+    values = [*system, *(f"c{number}" for number in range(len(columns)))]
+    written = ", ".join(f"{field!r}: {value}" for field, value in zip(fields, values, strict=True))
+    lines = ["change = decode(value)", row, f"key = {key}", *reads, "position = first_position + offset"]
+    body = "\n            ".join([*lines, f"return new(Row, (key.encode(), dumps({{{written}}})))"])
+    text = f"""
+def mapper(raw_key, value, partition, offset):
+    if value is not None and raw_key is not None:
+        try:
+            {body}
+        except UNCOMMON:
+            pass
+    return plain(raw_key, value, partition, offset)
+"""
+    exec(compile(text, f"<mapper of {topic}>", "exec"), names)  # noqa: S102 - our own text, see `inline`
+    mapper: Mapper = names["mapper"]
+    return mapper
+
+
+class _Taken:
+    """The source's columns that are taken, each a field of the row's struct or of the document."""
+
+    def __init__(self, source: Source, names: dict[str, Any]) -> None:
+        self._source = source
+        self._names = names
+        self._fields: dict[str, str] = {}
+
+    def read(self, column: Column, number: int) -> list[str]:
+        """Lines after which `v` is the value that a column's expression works on."""
+        expression = self._source.columns.get(column.name)
+        if expression is None or expression.constant is not None:
+            return []
+        first, *inner = expression.path
+        if self._source.postgresql:
+            field = self._fields.setdefault(first, f"f{len(self._fields)}")
+            if not inner:
+                return [f"v = row.{field}"]
+            self._names[f"read_{number}"] = field_reader(expression.path, mongodb=False)
+            return [f"v = read_{number}({{{first!r}: row.{field}}})"]
+        lines = [f"v = row.get({first!r})"]
+        if inner:
+            lines += [f"v = v.get({name!r}) if v.__class__ is dict else None" for name in inner]
+            # Missing, null, or inside something that has no fields: that is for the reader to tell.
+            self._names[f"read_{number}"] = field_reader(expression.path, mongodb=True)
+            lines.append(f"if v is None: v = read_{number}(row)")
+        return lines
+
+    def struct(self) -> type:
+        """The type that decodes a row and passes over the columns that are not taken."""
+        rename = {field: name for name, field in self._fields.items()}
+        return msgspec.defstruct("Row", [(field, _Value) for field in rename], rename=rename, gc=False)
+
+
+class _Origin(msgspec.Struct, gc=False):
+    ts_us: Annotated[int, msgspec.Meta(ge=FIRST, le=LAST)]
+
+
+def _envelope(after: type) -> type:
+    fields = [("op", Literal["c", "u", "r"]), ("after", after), ("source", _Origin)]
+    return msgspec.defstruct("Change", fields, gc=False)
+
+
+def _key(source: Source, names: dict[str, Any]) -> str:
+    """An expression for a record's unified key, of `raw_key`."""
+    columns = key_columns(source)
+    rename = {f"f{number}": name for number, name in enumerate(columns)}
+    kind = str if source.mongodb else _Value
+    struct = msgspec.defstruct("Key", [(field, kind) for field in rename], rename=rename, gc=False)
+    names |= {"decode_key": msgspec.json.Decoder(struct).decode, "prefix": f"{source.name}{PREFIX_END}"}
+    if source.mongodb:
+        names["part"] = _document_id
+        return "prefix + part(decode_key(raw_key).f0)"
+    names["part"] = key_part
+    if len(columns) == 1:
+        return 'f"{prefix}{part(decode_key(raw_key).f0)}"'
+    parts = ",".join(f"{{part(k.{field})}}" for field in rename)
+    return f'f"{{prefix}}{parts}" if (k := decode_key(raw_key)) else ""'
+
+
+def _document(text: str) -> dict[str, Any]:
+    document = orjson.loads(text)
+    if isinstance(document, dict):
+        return document
+    raise Uncommon
+
+
+def _document_id(text: str) -> str:
+    object_id = _OBJECT_ID.fullmatch(text)
+    return object_id[1] if object_id else document_id(text)
