@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := up
-.PHONY: up down test test-unit test-stack test-faults lint
+.PHONY: up down test test-unit test-stack test-faults lint bench
 
 VENV := .venv
 # Another lock is another stamp, whatever the files' times say.
@@ -36,6 +36,10 @@ test-faults: $(INSTALLED)
 	@$(VENV)/bin/pytest tests/faults
 
 test: lint test-unit test-stack
+
+# ONLY="P1 P15" measures some, QUICK=1 roughly.
+bench: $(INSTALLED)
+	@$(VENV)/bin/python -m benchmarks $(ONLY) $(if $(QUICK),--quick)
 
 $(INSTALLED): requirements.lock pyproject.toml local_stack/pip/uv.lock
 	@if [ -z "$(PYTHON)" ]; then \

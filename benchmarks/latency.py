@@ -4,7 +4,7 @@ Open loop: changes are meant to happen at fixed times, whether or not the system
 one counts from the time at which it was meant. Ends in the check that source, Pinot and lake are equal;
 without it the figures are void.
 
-    .venv/bin/python benchmarks/latency.py --seconds 60
+    .venv/bin/python -m benchmarks.latency --seconds 60
 
 A stage ends when a reader has the record in hand: a consumer of committed records for the topics, the answer
 to a query for Pinot, the Delta log for the lake. So Pinot's and the lake's figures include up to one polling
@@ -21,10 +21,10 @@ from statistics import quantiles
 from typing import Annotated, Final
 
 import typer
-from passage import Commits, Probe, Trace, traces
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.passage import Commits, Probe, Trace, traces
 from dropless.declared import declared
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError

@@ -164,8 +164,9 @@ class Probe:
 def _arrivals(consumer: Consumer) -> Iterator[tuple[Message, float]]:
     message = consumer.poll(0.2)
     if message is not None:
-        if message.error() is not None:
-            raise DroplessError(f"A topic cannot be read: {message.error().str()}.")
+        error = message.error()
+        if error is not None:
+            raise DroplessError(f"A topic cannot be read: {error.str()}.")
         yield message, time.time()
 
 

@@ -1,0 +1,51 @@
+"""`python -m benchmarks`: measure, write a file for each benchmark, and the table made of all files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+
+from benchmarks.bench import FULL, QUICK
+from benchmarks.result import RESULTS
+from benchmarks.suite import KNOWN, run
+from dropless.errors import DroplessError
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Argument(help=f"Which ones: {', '.join(KNOWN)}; all without.")] = None,
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="A few minutes; the figures are rough.")] = False,
+    running_stack: Annotated[
+        bool, typer.Option("--running-stack", help="Use the Kafka that the environment points to.")
+    ] = False,
+    results: Annotated[Path, typer.Option(help="Where the files go.")] = RESULTS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results for machines.")] = False,
+) -> None:
+    """Measure the union against Kafka's own tools, against Quix Streams, and against itself.
+
+    Example: python -m benchmarks P1 P15 --quick
+    """
+    wanted = only or list(KNOWN)
+    unknown = sorted(set(wanted) - set(KNOWN))
+    if unknown:
+        raise DroplessError(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(KNOWN)}.")
+    console = Console(stderr=True)
+    found = []
+    with console.status("") as status:
+        for result in run(wanted, QUICK if quick else FULL, status.update, running=running_stack):
+            console.print(f"{result.benchmark}: {result.write(results)}")
+            found.append(result.as_json())
+    if as_json:
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except DroplessError as error:
+        sys.exit(f"Error: {error}")

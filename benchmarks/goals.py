@@ -1,0 +1,64 @@
+"""What each benchmark has to reach: "must" is the floor, "aim" the goal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One figure of a benchmark and its limits; `smaller` when less is better."""
+
+    benchmark: str
+    figure: str
+    what: str
+    must: float | None
+    aim: float | None
+    smaller: bool = False
+    unit: str = ""
+
+    def reached(self, value: float, limit: float | None) -> bool:
+        """Whether a value keeps a limit; no limit is always kept."""
+        return limit is None or (value <= limit if self.smaller else value >= limit)
+
+
+GOALS: Final = (
+    Goal("P1", "one process", "union / H, one process", 1.0, None),
+    Goal("P1", "two processes", "union / H, two processes", 1.0, 1.5),
+    Goal("P1q", "throughput", "union / Quix Streams, changes a second", 2.0, 3.0),
+    Goal("P1q", "cpu", "union / Quix Streams, CPU of the process for a change", 0.40, 0.22, smaller=True),
+    Goal("P2", "throughput", "transactional / idempotent, not transactional", 0.80, 0.93),
+    Goal("P10", "cpu", "CPU for a million changes, 10x / 1x", 1.15, 1.05, smaller=True),
+    Goal("P11", "memory", "resident memory after 10x / 1x", 1.10, 1.03, smaller=True),
+    Goal("P12", "drain", "drain rate / steady input, after a stall of 60 s", 1.5, 3.0),
+    Goal("P13", "recovery", "kill -9 to the successor's first committed row", 5.0, 2.0, smaller=True, unit="s"),
+    Goal("P15", "p50 at 200/s", "latency added by the union at 200 changes/s, p50", 80, 50, smaller=True, unit="ms"),
+    Goal("P15", "p99 at 200/s", "latency added by the union at 200 changes/s, p99", 250, 100, smaller=True,
+         unit="ms"),
+    Goal("P15", "p50 at 50/s", "the same at 50 changes/s, p50", None, None, smaller=True, unit="ms"),
+    Goal("P15", "p99 at 50/s", "the same at 50 changes/s, p99", None, None, smaller=True, unit="ms"),
+)  # fmt: skip
+METHODS: Final[Mapping[str, str]] = {
+    "P1": "H = 1 / (1/C + 1/P), with C of kafka-consumer-perf-test (read_committed, the union's raw topics) and P of "
+    "kafka-producer-perf-test (acks=all, idempotent, one request in flight, the union's compression, batch and linger, "
+    "the input's envelopes), measured in the same round. All are told in changes (records with a value) a second.",
+    "P1q": "The same mapping, topics, client settings and audit, in Quix Streams with processing_guarantee="
+    "exactly-once; its rows are compared with the union's, byte for byte.",
+    "P2": "The same loop with an idempotent producer and no transaction: flush, then commit the offsets. "
+    "At least 5,000 changes a transaction on average.",
+    "P10": "One process over n and over 10 n changes, in turn.",
+    "P11": "Resident memory of that process after its last commit.",
+    "P12": "Changes flow at the rate that keeps the machine's cores half busy; the process is stopped (SIGSTOP) for "
+    "60 s and continued, and changes keep flowing. Drain rate: changes a second from its first commit to the last.",
+    "P13": "Under load, the process that supervisord runs is killed; until a read_committed consumer has the first "
+    "record that was produced after the kill.",
+    "P15": "Open loop: a change is written at each intended moment. From a read_committed reader of the raw topics "
+    "having it to a read_committed reader of the unified topic having its row; exact percentiles over all changes.",
+}
+
+
+def goals(benchmark: str) -> list[Goal]:
+    """The goals of one benchmark."""
+    return [each for each in GOALS if each.benchmark == benchmark]

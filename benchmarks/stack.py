@@ -1,0 +1,59 @@
+"""A Kafka of the benchmarks' own: three brokers and a controller in a temporary folder, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from dropless import passwords
+from dropless.settings import Settings, Topology
+from local_stack.install import install
+from resources.platform import LocalPlatform
+
+HEALTHY_SECONDS: Final = 240.0
+FIRST_PORT: Final = 29000
+
+
+@contextmanager
+def own_kafka(tell: Callable[[str], None]) -> Iterator[Settings]:
+    """Start it, and leave nothing behind, on Ctrl-C neither.
+
+    The folder goes below DROPLESS_BENCH_FOLDER and the ports begin at DROPLESS_BENCH_PORT_BASE, if these are set.
+    """
+    # Below the state's folder, so that it is the disk that a real installation writes to.
+    parent = Path(os.environ.get("DROPLESS_BENCH_FOLDER") or Settings.load().state.parent)
+    folder = Path(tempfile.mkdtemp(prefix="dropless-bench-", dir=parent))
+    environment = {
+        "DROPLESS_STATE": str(folder / "s"),
+        "DROPLESS_PORT_BASE": os.environ.get("DROPLESS_BENCH_PORT_BASE", str(FIRST_PORT)),
+        "DROPLESS_TOPOLOGY": Topology.COMPACT.value,
+    }
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    settings = Settings.load()
+    platform = LocalPlatform(settings)
+    try:
+        tell("starting three brokers")
+        install(settings)
+        for each in (settings.config, settings.data, settings.logs):
+            each.mkdir(parents=True)
+        passwords.ensure(settings.secrets)
+        settings.port_base_file.write_text(str(settings.port_base))
+        platform.supervisor.start()
+        platform.start("kafka")
+        platform.wait_healthy("kafka", HEALTHY_SECONDS)
+        yield settings
+    finally:
+        tell("stopping")
+        platform.shut_down()
+        shutil.rmtree(folder)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
