@@ -7,6 +7,7 @@ revoked partition never has a transaction to end: what was taken is committed, o
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from dropless.errors import DroplessError
 from dropless.records import END_OF_PARTITION, FATAL, POSITION_GONE, origin
 from dropless.union.batch import Partition, Route, fill
+from dropless.union.slot import Slot
 from dropless.union.status import Status
 from dropless.union.transaction import Fenced, SlotTaken, Stopping, Transactions
 from dropless.union.watchdog import Watchdog
@@ -42,6 +44,7 @@ class Union:
         transactions: Transactions,
         status: Status,
         *,
+        slot: Slot,
         stop: threading.Event,
         watchdog: Watchdog,
         clock_seconds: float = CLOCK_SECONDS,
@@ -49,6 +52,8 @@ class Union:
         self._routes = routes
         self._transactions = transactions
         self._status = status
+        self._slot = slot
+        self._member = ""
         self._stop = stop
         self._watchdog = watchdog
         self._clock = clock_seconds
@@ -66,15 +71,25 @@ class Union:
         """
         try:
             # Before joining the group: it ends a killed predecessor's transaction, whose offsets would be awaited.
-            self._transactions.start()
-            self._status.producers_made = self._transactions.made
+            self._start_transactions()
             while not self._stop.is_set():
-                self._session()
+                try:
+                    self._session()
+                except SlotTaken:
+                    if self._slot.taken(self._member):
+                        raise
+                    log.warning("no other process has this slot: starting a new consumer")
+                    self._start_transactions()
         except Stopping as call:
             log.warning("stopping in the middle of a call", call=str(call))
         finally:
             self._status.state = "stopped"
             self._transactions.close()
+
+    def _start_transactions(self) -> None:
+        if not self._stop.is_set():
+            self._transactions.start()
+            self._status.producers_made = self._transactions.made
 
     def _session(self) -> None:
         consumer = Consumer({**self._status.consumer}, logger=logging.getLogger("kafka.consumer"))
@@ -82,16 +97,14 @@ class Union:
         self._tell_assignment()
         try:
             consumer.subscribe(
-                list(self._routes), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+                list(self._routes), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
             self._status.state = "running"
             while not self._stop.is_set():
                 self._turn(consumer)
         except Fenced:
             self._await_verdict(consumer)
-            if not self._stop.is_set():
-                self._transactions.start()
-                self._status.producers_made = self._transactions.made
+            self._start_transactions()
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
             log.warning("starting a new consumer", error=error.name(), detail=error.str())
@@ -180,7 +193,7 @@ class Union:
                 f"({error.str()}): restore the topic, or reset the group's offsets and reconcile."
             )
         elif code == FATAL:
-            # It cannot be asked for its code; the only known one is that another process has this slot.
+            # It cannot be asked for its code; the only known one is that another process seems to have this slot.
             raise SlotTaken(self._status.consumer["group.instance.id"])
         else:
             log.warning("consumer met an error", error=error.name(), detail=error.str())
@@ -190,6 +203,7 @@ class Union:
         committed = self._committed(consumer, [(each.topic, each.partition) for each in partitions])
         starts = {place: offset if offset >= 0 else OFFSET_BEGINNING for place, offset in committed.items()}
         consumer.incremental_assign([TopicPartition(*place, start) for place, start in starts.items()])
+        self._member = consumer.memberid()
         self._positions |= {place: max(0, start) for place, start in starts.items()}
         self._tell_assignment()
         found = {topic for topic, _ in starts}
@@ -205,6 +219,13 @@ class Union:
         self._tell_assignment()
         log.info("partitions revoked", partitions=[f"{each.topic}[{each.partition}]" for each in partitions])
         consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Its session is over. Once this returns, it joins anew and would drive out whoever was started in its place.
+        if self._slot.taken(self._member):
+            log.critical(str(SlotTaken(self._status.consumer["group.instance.id"])))
+            os._exit(1)
+        self._on_revoke(consumer, partitions)
 
     def _tell_assignment(self) -> None:
         mine = tuple(sorted(f"{topic}[{partition}]" for topic, partition in self._positions))

@@ -23,6 +23,7 @@ from dropless.union.batch import Route
 from dropless.union.fault_points import from_environment
 from dropless.union.loop import CLOCK_SECONDS, Union
 from dropless.union.mapping import compile_mapping
+from dropless.union.slot import Slot
 from dropless.union.status import Status
 from dropless.union.transaction import Transactions
 from dropless.union.watchdog import Watchdog
@@ -74,7 +75,15 @@ def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, c
             watchdog=watchdog,
             reached=from_environment(os.environ),
         )
-        union = Union(routes(contract), transactions, status, stop=stop, watchdog=watchdog, clock_seconds=clock_seconds)
+        union = Union(
+            routes(contract),
+            transactions,
+            status,
+            slot=Slot(durability.admin_client(endpoints, f"{instance}.slot"), status.consumer, stop),
+            stop=stop,
+            watchdog=watchdog,
+            clock_seconds=clock_seconds,
+        )
         union.run()
     log.info("stopped")
 

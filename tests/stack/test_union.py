@@ -18,6 +18,7 @@ from dropless import durability, names
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 from dropless.union.loop import Union
+from dropless.union.slot import Slot
 from dropless.union.status import Status
 from dropless.union.transaction import Transactions
 from dropless.union.watchdog import Watchdog
@@ -123,6 +124,16 @@ def test_a_second_process_for_the_same_slot_replaces_the_first(union: SmallUnion
     union.audit()
 
 
+def test_the_group_tells_whether_another_process_has_a_slot(union: SmallUnion):
+    _, port = start(union)
+    assert eventually(lambda: status(port)["assignment"])
+    slot = Slot(durability.admin_client(union.endpoints), status(port)["effective"]["consumer"], threading.Event())
+    group = names.union_group(union.table)
+    (member,) = union.admin.describe_consumer_groups([group])[group].result(10).members
+    assert not slot.taken(member.member_id)
+    assert slot.taken("another")
+
+
 def test_it_waits_for_topics_that_are_made_later(tmp_path: Path, endpoints: Endpoints, settings: Settings):
     union = SmallUnion(tmp_path, endpoints, settings)
     process, port = start(union)
@@ -218,7 +229,8 @@ def run_here(union: SmallUnion, faults: dict[str, dict[int, str]]) -> dict[str, 
     transactions = Transactions(
         told.producer, unified_topic=union.unified, dead_topic=union.dead, stop=stop, watchdog=watchdog, make=make
     )
-    loop = Union(routes(union.contract), transactions, told, stop=stop, watchdog=watchdog)
+    slot = Slot(durability.admin_client(union.endpoints), told.consumer, stop)
+    loop = Union(routes(union.contract), transactions, told, slot=slot, stop=stop, watchdog=watchdog)
     with in_background(loop.run):
         try:
             for _ in range(8):
