@@ -32,8 +32,11 @@ test-unit: $(INSTALLED)
 test-stack: $(INSTALLED)
 	@$(VENV)/bin/pytest tests/stack tests/faults
 
+# SEEDS=10 plays ten schedules on one stack, FAULTS=all every fault in each of them.
+SEEDS ?= 1
+FAULTS ?=
 test-faults: $(INSTALLED)
-	@$(VENV)/bin/pytest tests/faults
+	@DROPLESS_FAULT_SEEDS=$(SEEDS) DROPLESS_FAULTS=$(FAULTS) $(VENV)/bin/pytest tests/faults
 
 test: lint test-unit test-stack
 

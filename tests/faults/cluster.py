@@ -1,30 +1,39 @@
-"""The brokers of the stack, to be killed and suspended; supervisord starts them again."""
+"""The brokers of the stack, to be killed, suspended, kept down and denied their disk."""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psutil
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from dropless import durability, names
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.settings import Settings
+from local_stack.supervisor import Supervisor
 from resources.cluster import ClusterView
-from resources.platform import LocalPlatform
+
+BROKERS = (1, 2, 3)
+CONTROLLER = "kafka-controller-1"
+REGISTRY = "schema-registry"
 
 
 class Brokers:
     """Three brokers and their controller, by process."""
 
     def __init__(self, settings: Settings, endpoints: Endpoints) -> None:
-        self._platform = LocalPlatform(settings)
-        self._endpoints = endpoints
+        self._supervisor = Supervisor(settings)
         self._admin = AdminClient(durability.admin_client(endpoints))
+        self._view = ClusterView(endpoints)
+
+    # --- who leads what ---
 
     def leader(self, topic: str, partition: int = 0) -> int:
         return int(self._admin.list_topics(topic, timeout=10).topics[topic].partitions[partition].leader)
@@ -39,21 +48,120 @@ class Brokers:
         partitions = self._admin.list_topics(topic, timeout=10).topics[topic].partitions
         return int(partitions[_hash(name) % len(partitions)].leader)
 
+    # --- faults ---
+
     def kill(self, *brokers: int) -> None:
-        for pid in [self._pid(f"kafka-broker-{broker}") for broker in brokers]:
+        """Kill them at once; supervisord starts them again at once."""
+        for pid in [self._pid(_name(broker)) for broker in brokers]:
             os.kill(pid, signal.SIGKILL)
 
     def kill_controller(self) -> None:
-        os.kill(self._pid("kafka-controller-1"), signal.SIGKILL)
+        os.kill(self._pid(CONTROLLER), signal.SIGKILL)
 
     @contextmanager
-    def suspended(self, broker: int) -> Iterator[None]:
-        pid = self._pid(f"kafka-broker-{broker}")
+    def suspended(self, broker: int | None) -> Iterator[None]:
+        """Suspend a broker, or the controller when none is named."""
+        pid = self._pid(_name(broker) if broker else CONTROLLER)
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    def bring_down(self, *brokers: int) -> None:
+        """Kill them at once and keep them down until they are started."""
+        pids = {broker: self._pid(_name(broker)) for broker in brokers}
+        # Suspended they don't see supervisord's SIGTERM, so that none of them ends in good order.
+        for pid in pids.values():
+            os.kill(pid, signal.SIGSTOP)
+        for broker, pid in pids.items():
+            self._supervisor.stop(_name(broker), wait=False)
+            os.kill(pid, signal.SIGKILL)
+        _until(lambda: not any(self._pid(_name(broker)) for broker in brokers), "the brokers did not die", 20)
+
+    def start(self, broker: int) -> None:
+        self._supervisor.start_program(_name(broker))
+
+    def stop(self, broker: int) -> None:
+        """Stop it in good order."""
+        self._supervisor.stop(_name(broker))
+
+    def start_all(self) -> None:
+        for broker in BROKERS:
+            self.start(broker)
+
+    @contextmanager
+    def registry_stopped(self) -> Iterator[None]:
+        """The schema registry's nodes are stopped, where the stack has any."""
+        nodes = [name for name, each in self._supervisor.processes().items() if name.startswith(REGISTRY) and each.pid]
+        for node in nodes:
+            self._supervisor.stop(node)
+        try:
+            yield
+        finally:
+            for node in nodes:
+                self._supervisor.start_program(node)
+
+    @contextmanager
+    def disks_full(self, *brokers: int) -> Iterator[None]:
+        """No file of these brokers can grow, whatever process they are; a broker without a disk ends."""
+        freed = threading.Event()
+
+        def fill() -> None:
+            while not freed.wait(0.05):
+                for broker in brokers:
+                    self._limit_files(broker)
+
+        filler = threading.Thread(target=fill, name="disk", daemon=True)
+        before = {broker: self._pid(_name(broker)) for broker in brokers}
+        filler.start()
+        try:
+            _until(
+                lambda: all(self._pid(_name(broker)) != pid for broker, pid in before.items()),
+                "a broker with a full disk went on",
+                60,
+            )
+            yield
+        finally:
+            freed.set()
+            filler.join()
+            # Whoever still has the limit frees its disk and is started again if it has given up.
+            for broker in brokers:
+                self._limit_files(broker, psutil.RLIM_INFINITY)
+                self.start(broker)
+
+    def _limit_files(self, broker: int, size: int = 0) -> None:
+        pid = self._pid(_name(broker))
+        if not pid:
+            return
+        try:
+            process = psutil.Process(pid)
+            _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+            process.rlimit(psutil.RLIMIT_FSIZE, (size, hard))
+        except psutil.NoSuchProcess:
+            return
+
+    # --- waiting ---
+
+    def wait_until_up(self, broker: int, seconds: float = 60) -> None:
+        """Until the broker takes requests, with whatever others there are."""
+
+        def up() -> bool:
+            try:
+                return broker in self._admin.list_topics(timeout=2).brokers
+            except KafkaException:
+                return False
+
+        _until(up, f"broker {broker} did not come up", seconds)
+
+    def wait_until_out_of_sync(self, broker: int, topic: str, seconds: float = 60) -> None:
+        """Until no partition of the topic counts on the broker."""
+
+        def out() -> bool:
+            partitions = self._admin.list_topics(topic, timeout=10).topics[topic].partitions.values()
+            return all(broker not in each.isrs for each in partitions)
+
+        _until(out, f"broker {broker} stays in sync", seconds)
 
     def wait_until_whole(self, seconds: float = 120) -> None:
         """Until every partition has a leader and all its replicas in sync."""
@@ -69,8 +177,8 @@ class Brokers:
             time.sleep(0.3)
 
     def _broken(self) -> str:
-        cluster = ClusterView(self._endpoints).cluster()
-        if len(cluster.brokers) < 3:
+        cluster = self._view.cluster()
+        if len(cluster.brokers) < len(BROKERS):
             return f"{len(cluster.brokers)} brokers"
         for topic in cluster.topics:
             for each in topic.partitions:
@@ -79,7 +187,18 @@ class Brokers:
         return ""
 
     def _pid(self, name: str) -> int:
-        return next(each.pid for each in self._platform.status() if each.name == name)
+        return self._supervisor.processes()[name].pid
+
+
+def _name(broker: int) -> str:
+    return f"kafka-broker-{broker}"
+
+
+def _until(check: Callable[[], bool], otherwise: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.1)
 
 
 def _hash(name: str) -> int:

@@ -14,8 +14,9 @@ from cluster import Brokers
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from power import Power, Survives
-from traffic import QUIET, Reader, SmallUnion, Workers, Writer
+from traffic import QUIET, Reader, SmallUnion, Writer
 from unsynced import kernel_tells, up_to_the_recovery_point, written_by_the_kernel
+from workers import Workers
 
 from dropless import durability
 from dropless.endpoints import Endpoints

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,9 @@ class SmallUnion:
 
     # --- processes ---
 
-    def start(self, module: str, *arguments: str, log: str | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, module: str, *arguments: str, log: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         command = [
             sys.executable,
             "-m",
@@ -135,12 +137,18 @@ class SmallUnion:
             *arguments,
         ]
         with (self.folder / f"{log or module}.log").open("ab") as file:
-            process = subprocess.Popen(command, env=self.environment, stderr=file, stdout=file)
+            process = subprocess.Popen(
+                command, env=self.environment | dict(environment or {}), stderr=file, stdout=file
+            )
         self._processes.append(process)
         return process
 
-    def worker(self, slot: int = 0, *arguments: str) -> subprocess.Popen[bytes]:
-        return self.start("dropless.union.worker", "--slot", str(slot), *arguments, log=f"union-{slot}")
+    def worker(
+        self, slot: int = 0, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        return self.start(
+            "dropless.union.worker", "--slot", str(slot), *arguments, log=f"union-{slot}", environment=environment
+        )
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
