@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.passwords import write
 from dropless.records import REPLAYED, headers, origin
-from dropless.union.ledger import Finding, Ledger, Partition, Window
+from dropless.union.ledger import Anomaly, Finding, Ledger, Partition, Window
 from resources.cluster import ClusterView
 from resources.committed import CommittedReader, Progress
+from resources.compaction import Compaction
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Report:
     records: int
     rows: int
     dead: int
+    compacted: int
+    """Records whose rows compaction removed, since a newer version of their key is there."""
+    unaudited: int
+    """Offsets that were deleted from the raw topics before any audit: nothing can be said about them."""
     findings: tuple[Finding, ...]
     seconds: float
 
@@ -95,33 +102,59 @@ def audit(
     # In this order: whatever the union had committed before the outputs' ends are taken is below them.
     committed = view.committed(names.union_group(contract.name))
     raw = view.partitions(raw_topics)
-    # A group whose offsets were set back has no window: what it does again is told as duplicates.
-    ends = {place: max(committed.get(place, 0), last.next.get(place, 0)) for place in raw}
     outputs = view.partitions([names.unified_topic(contract.name), names.dead_topic(contract.name)])
-    ends |= view.ends(outputs)
+    # Where the last audit ended, or at the first record that is still there.
+    starts = view.starts([*raw, *outputs])
+    begins = {place: max(last.next.get(place, 0), start) for place, start in starts.items()}
+    # A group whose offsets were set back has no window: what it does again is told as duplicates.
+    ends = {place: max(committed.get(place, 0), begins[place]) for place in raw} | view.ends(outputs)
+    unaudited = {place: (last.next.get(place, 0), begins[place]) for place in raw}
 
-    ledger = Ledger({place: Window(last.next.get(place, 0), ends[place]) for place in raw}, latest=dict(last.latest))
-    ledger.carry(last.early)
-    counts = {"records": 0, "rows": 0, "dead": 0}
+    ledger = Ledger({place: Window(begins[place], ends[place]) for place in raw}, latest=dict(last.latest))
+    ledger.carry({place: {each for each in ahead if each >= begins[place]} for place, ahead in last.early.items()})
+    counts = Counter[str]()
     reader = CommittedReader(endpoints, f"audit.{contract.name}", progress)
-    for message in reader.read({place: (last.next.get(place, 0), ends[place]) for place in raw}):
-        topic, partition, offset = origin(message)
-        if message.value() is not None:
-            ledger.raw((topic, partition), offset)
-            counts["records"] += 1
-    for message in reader.read({place: (last.next.get(place, 0), ends[place]) for place in outputs}):
+    for message in reader.read({place: (begins[place], ends[place]) for place in outputs}):
         topic, partition, offset = origin(message)
         kind = "rows" if topic == names.unified_topic(contract.name) else "dead"
         counts[kind] += 1
         place, source_offset = _row_origin(message) if kind == "rows" else _dead_origin(message)
-        replayed = REPLAYED in headers(message)
-        ledger.outcome((topic, partition), offset, place, source_offset, replayed=replayed)
-    findings = ledger.close()
+        first, after = unaudited.get(place, (0, 0))
+        if not first <= source_offset < after:
+            replayed = REPLAYED in headers(message)
+            ledger.outcome((topic, partition), offset, place, source_offset, replayed=replayed)
+    compaction = Compaction(view, contract)
+    for message in reader.read({place: (begins[place], ends[place]) for place in raw}):
+        topic, partition, offset = origin(message)
+        if message.value() is not None:
+            ledger.raw((topic, partition), offset)
+            counts["records"] += 1
+            if ledger.missing((topic, partition), offset):
+                compaction.question(message)
+    for place, offset in compaction.removed(reader):
+        ledger.excuse(place, offset)
+        counts["compacted"] += 1
+    findings = [*ledger.close(), *_deleted_unread(committed, starts)]
     if accept or not findings:
         Bookmark(ends, ledger.early, ledger.latest).save(bookmark)
     return Report(
-        contract.name, counts["records"], counts["rows"], counts["dead"], tuple(findings), time.monotonic() - began
+        contract.name,
+        records=counts["records"],
+        rows=counts["rows"],
+        dead=counts["dead"],
+        compacted=counts["compacted"],
+        unaudited=sum(max(0, after - first) for first, after in unaudited.values()),
+        findings=tuple(findings),
+        seconds=time.monotonic() - began,
     )
+
+
+def _deleted_unread(committed: dict[Partition, int], starts: dict[Partition, int]) -> Iterator[Finding]:
+    for place, offset in committed.items():
+        # One offset alone is, as a rule, the marker that ends the last transaction.
+        if offset + 1 < starts.get(place, 0):
+            detail = f"and all up to {starts[place] - 1} were deleted from the topic before the union read them"
+            yield Finding(Anomaly.LOST_WRITE, *place, offset, detail)
 
 
 def _row_origin(message: Message) -> tuple[Partition, int]:

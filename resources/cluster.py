@@ -68,6 +68,10 @@ class ClusterView:
         """See that a broker answers, before anything that would wait for one again and again."""
         self._metadata()
 
+    def topic_config(self, topic: str) -> dict[str, str]:
+        """A topic's effective configuration."""
+        return self._config(ResourceType.TOPIC, [topic])[topic]
+
     def partitions(self, topics: Collection[str]) -> list[Position]:
         """Every partition of those topics that exist."""
         known = self._metadata().topics

@@ -64,6 +64,12 @@ def _show(reports: list[Report]) -> None:
             f"[bold]{report.table}[/]: {report.records:,} raw records, {report.rows:,} rows, "
             f"{report.dead:,} dead letters in {report.seconds:.1f} s: {verdict}"
         )
+        if report.compacted:
+            console.print(f"Of {report.compacted:,} records compaction left a newer version only.")
+        if report.unaudited:
+            console.print(
+                f"[yellow]{report.unaudited:,} offsets were deleted before any audit:[/] nothing is known of them."
+            )
         if not report.findings:
             continue
         found = Table("finding", "raw record", "what", header_style="bold")

@@ -75,6 +75,16 @@ class Ledger:
         if window.start <= offset < window.end:
             window.expected[offset - window.start] = 1
 
+    def missing(self, place: Partition, offset: int) -> bool:
+        """Whether a raw record of the window has no outcome so far."""
+        window = self.windows[place]
+        return window.start <= offset < window.end and window.seen[offset - window.start] == 0
+
+    def excuse(self, place: Partition, offset: int) -> None:
+        """A raw record's outcome was there and was removed for a good reason."""
+        window = self.windows[place]
+        window.expected[offset - window.start] = 0
+
     def outcome(self, output: Partition, at: int, place: Partition, offset: int, *, replayed: bool = False) -> None:
         """A row or dead letter at offset `at` of an output partition says it came from this raw record.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from small_union import SmallUnion, eventually
 
 from dropless import durability, names
@@ -15,6 +16,7 @@ from dropless.endpoints import Endpoints
 from dropless.records import headers, origin
 from dropless.settings import Settings
 from resources.audit import Report, audit
+from resources.cluster import ClusterView
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -141,18 +143,29 @@ def test_an_offset_committed_past_a_record_is_a_lost_write(union: SmallUnion, bo
     before = {origin(each) for each in union.read(union.raw)}
     union.write(100)
     missed = {origin(each) for each in union.read(union.raw) if each.value() is not None and origin(each) not in before}
-    group = names.union_group(union.table)
-    consumer = Consumer(durability.positioned_consumer(union.endpoints, group, "fault"))
-    ends = [
-        TopicPartition(union.raw, number, consumer.get_watermark_offsets(TopicPartition(union.raw, number), 10)[1])
-        for number in range(3)
-    ]
-    # The stopped worker is a static member: until its session ends the group takes no stranger's commit.
-    eventually(lambda: _committed(consumer, ends), 20)
-    consumer.close()
+    set_offsets(union, ends(union))
     lost = found(run(union, bookmark))
     assert {kind for kind, *_ in lost} == {"lost-write"}
     assert {(topic, partition, offset) for _, topic, partition, offset in lost} == missed
+
+
+def test_a_group_that_is_set_back_by_hand_repeats_records_and_each_is_told_as_a_duplicate(
+    union: SmallUnion, bookmark: Path
+) -> None:
+    assert found(run(union, bookmark)) == []
+    before = {origin(each): each.value() for each in union.read(union.unified)}
+    set_offsets(union, dict.fromkeys(range(3), 0))
+    worker = union.worker()
+    eventually(lambda: at_the_end(union), 60)
+    worker.terminate()
+    assert worker.wait(10) == 0
+    told = found(run(union, bookmark))
+    assert {kind for kind, *_ in told} == {"duplicate", "nonmonotonic"}
+    doubled = {(topic, partition, offset) for kind, topic, partition, offset in told if kind == "duplicate"}
+    assert doubled == {origin(each) for each in union.read(union.raw) if each.value() is not None}
+    # Twice the same bytes: readers that keep a key's newest version see no difference.
+    rows = [each for each in union.read(union.unified) if origin(each) not in before]
+    assert {each.value() for each in rows} == set(before.values())
 
 
 def test_a_replayed_dead_letter_is_no_duplicate(union: SmallUnion, bookmark: Path) -> None:
@@ -165,6 +178,88 @@ def test_a_replayed_dead_letter_is_no_duplicate(union: SmallUnion, bookmark: Pat
     producer.produce(union.unified, orjson.dumps(row), row["_key"].encode(), headers=[("replayed", b"1")])
     producer.commit_transaction(30)
     assert found(run(union, bookmark)) == []
+
+
+def test_a_row_that_compaction_removed_is_no_lost_write(union: SmallUnion, bookmark: Path) -> None:
+    written = sum(1 for _ in union.read(union.unified))
+    compact(union)
+    # The segment that is written to is never compacted: what comes now rolls it.
+    union.write(300)
+    worker = union.worker()
+    eventually(lambda: at_the_end(union), 60)
+    worker.terminate()
+    worker.wait(10)
+    eventually(lambda: sum(1 for _ in union.read(union.unified)) < written, 90)
+    report = run(union, bookmark)
+    assert found(report) == []
+    assert report.compacted > 100
+    assert report.records == report.rows + report.dead + report.compacted
+
+
+def test_in_a_compacted_topic_too_a_lost_write_is_found(union: SmallUnion, bookmark: Path) -> None:
+    compact(union)
+    before = {origin(each) for each in union.read(union.raw)}
+    union.write(30)
+    # Nothing newer of their keys comes after the last of each.
+    newest = {each.key(): origin(each) for each in union.read(union.raw) if each.value() is not None}
+    set_offsets(union, ends(union))
+    lost = {(topic, number, offset) for _, topic, number, offset in found(run(union, bookmark))}
+    assert lost >= {place for place in newest.values() if place not in before} != set()
+
+
+def test_records_that_were_deleted_before_the_union_read_them_are_lost_writes(
+    union: SmallUnion, bookmark: Path
+) -> None:
+    union.write(300)
+    union.delete_records(union.raw)
+    report = run(union, bookmark)
+    assert {kind for kind, *_ in found(report)} == {"lost-write"}
+    assert {partition for _, _, partition, _ in found(report)} == {0, 1, 2}
+
+
+def test_records_that_were_deleted_after_their_audit_are_not_asked_for(union: SmallUnion, bookmark: Path) -> None:
+    run(union, bookmark)
+    union.delete_records(union.raw)
+    assert found(run(union, bookmark)) == []
+    bookmark.unlink()
+    report = run(union, bookmark)
+    assert found(report) == []
+    assert report.records == 0
+    assert report.unaudited > 2000
+
+
+def compact(union: SmallUnion) -> None:
+    """Let the brokers compact the unified topic as soon as they can."""
+    changed = {"min.compaction.lag.ms": "0", "max.compaction.lag.ms": "1", "segment.ms": "100"}
+    resource = ConfigResource(ResourceType.TOPIC, union.unified)
+    for name, value in changed.items():
+        resource.add_incremental_config(ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET))
+    for future in union.admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+
+
+def ends(union: SmallUnion) -> dict[int, int]:
+    """The next offset of each partition of the raw topic."""
+    places = [(union.raw, number) for number in range(3)]
+    return {number: offset for (_, number), offset in ClusterView(union.endpoints).ends(places).items()}
+
+
+def at_the_end(union: SmallUnion) -> bool:
+    """Whether the union has committed its way past the last record of every partition."""
+    done = ClusterView(union.endpoints).committed(names.union_group(union.table))
+    last = dict.fromkeys(range(3), -1)
+    for each in union.read(union.raw):
+        last[origin(each)[1]] = origin(each)[2]
+    return all(done.get((union.raw, number), 0) > offset for number, offset in last.items())
+
+
+def set_offsets(union: SmallUnion, offsets: dict[int, int]) -> None:
+    """Set a stopped union's group by hand, as an operator might."""
+    consumer = Consumer(durability.positioned_consumer(union.endpoints, names.union_group(union.table), "fault"))
+    wanted = [TopicPartition(union.raw, number, offset) for number, offset in offsets.items()]
+    # The stopped worker is a static member: until its session ends the group takes no stranger's commit.
+    eventually(lambda: _committed(consumer, wanted), 20)
+    consumer.close()
 
 
 def _committed(consumer: Consumer, offsets: list[TopicPartition]) -> bool:
