@@ -13,6 +13,7 @@ from rich.console import Console
 from benchmarks.bench import FULL, QUICK
 from benchmarks.result import RESULTS
 from benchmarks.suite import KNOWN, run
+from benchmarks.table import write
 from dropless.errors import DroplessError
 
 
@@ -40,6 +41,8 @@ def main(
         for result in run(wanted, QUICK if quick else FULL, status.update, running=running_stack):
             console.print(f"{result.benchmark}: {result.write(results)}")
             found.append(result.as_json())
+    if results == RESULTS:
+        write()
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
 

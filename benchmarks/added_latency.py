@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Final
 
 from benchmarks.bench import SEED, Bench
@@ -18,7 +19,7 @@ WARM_UP_SECONDS: Final = 5.0
 LATE_SECONDS: Final = 60.0
 
 
-def measure(bench: Bench) -> Result:
+def measure(bench: Bench, _wanted: Collection[str]) -> list[Result]:
     """Measure at each rate, after some seconds that do not count."""
     lab = bench.lab
     start = lab.raw_ends()
@@ -33,14 +34,15 @@ def measure(bench: Bench) -> Result:
         raw.start()
         unified.start()
         for rate in RATES:
+            bench.noises.clear()
             bench.tell(f"{rate} changes a second: warm-up")
-            writer.write(rate, WARM_UP_SECONDS)
-            _settle(writer, unified)
+            writer.write(rate, min(WARM_UP_SECONDS, bench.scale.latency_seconds))
+            _settle(writer, raw, unified)
             before = set(writer.intended)
             name = f"{rate}/s"
             with bench.block(f"{rate} changes a second"):
                 writer.write(rate, bench.scale.latency_seconds)
-                _settle(writer, unified)
+                _settle(writer, raw, unified)
             found = {record: at for record, at in writer.intended.items() if record not in before}
             added = [1000 * (unified.seen[record] - raw.seen[record]) for record in found]
             whole = [1000 * (unified.seen[record] - at) for record, at in found.items()]
@@ -49,20 +51,17 @@ def measure(bench: Bench) -> Result:
                 absolute[f"{label} from the intended moment at {name}, ms"] = percentile(whole, share)
             absolute[f"largest at {name}, ms"] = max(added)
             absolute[f"changes at {name}"] = len(added)
-            pairs.add({f"p50 at {name}": percentile(added, 0.5)}, dict(bench.noises))
+            pairs.add({}, bench.noises)
         raw.finish()
         unified.finish()
     bench.verifier.end(len(writer.intended))
-    return Result(
-        "P15", figures, pairs, bench.verifier.audits.as_json(), bench.conditions,
-        {"seed": SEED, "rates": RATES, "seconds": bench.scale.latency_seconds, "union": lab.client_settings()},
-        absolute=absolute, quick=bench.scale.quick,
-    )  # fmt: skip
+    setup = {"rates": RATES, "seconds": bench.scale.latency_seconds}
+    return [bench.result("P15", figures, pairs, setup, absolute=absolute)]
 
 
-def _settle(writer: Writer, unified: Sighting) -> None:
+def _settle(writer: Writer, raw: Sighting, unified: Sighting) -> None:
     deadline = time.monotonic() + LATE_SECONDS
-    while not unified.seen.keys() >= writer.intended.keys():
+    while unseen := writer.intended.keys() - (raw.seen.keys() & unified.seen.keys()):
         if time.monotonic() > deadline:
-            raise NotReady(f"{len(writer.intended.keys() - unified.seen.keys())} changes did not come out.")
+            raise NotReady(f"{len(unseen)} changes did not come out.")
         time.sleep(0.05)

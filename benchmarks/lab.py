@@ -6,6 +6,7 @@ import bisect
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,8 +24,9 @@ from dropless.declared import declared
 from dropless.desired import topics
 from dropless.endpoints import Endpoints
 from dropless.records import origin
-from dropless.settings import Settings
+from dropless.settings import LOOPBACK, Settings
 from resources.cluster import ClusterView
+from resources.kafka import Topics
 from resources.waiting import until
 
 EXAMPLE: Final = "orders"
@@ -115,16 +117,22 @@ class Lab:
 
     def make_topics(self) -> None:
         """Make the table's topics as the product does, and one like the unified topic for the yardstick."""
-        wanted = {each.name: dict(each.properties) for each in topics(self.contract)}
-        wanted[self.yardstick] = wanted[self.unified] | {
-            "config": wanted[self.unified]["config"] | {"cleanup.policy": "delete"}
-        }
+        wanted = topics(self.contract)
+        unified = next(each for each in wanted if each.name == self.unified)
+        config = {**unified.properties["config"], "cleanup.policy": "delete"}
+        wanted.append(replace(unified, name=self.yardstick, properties={**unified.properties, "config": config}))
         made = [
-            NewTopic(name, made["partitions"], made["replication_factor"], config=dict(made["config"]))
-            for name, made in wanted.items()
+            NewTopic(
+                each.name,
+                each.properties["partitions"],
+                each.properties["replication_factor"],
+                config=dict(each.properties["config"]),
+            )
+            for each in wanted
         ]
         for future in self._admin.create_topics(made, request_timeout=2 * REQUEST_SECONDS).values():
             future.result(2 * REQUEST_SECONDS)
+        Topics(self.endpoints).wait_ready(wanted, 2 * REQUEST_SECONDS)
 
     def remove(self) -> None:
         """Remove the topics and the groups' offsets."""
@@ -212,10 +220,22 @@ class Lab:
             "--slot", str(slot), *arguments,
         )  # fmt: skip
 
+    def last_words(self) -> str:
+        """The last line of the log that was written to last."""
+        newest = max(self.folder.glob("*.log"), key=lambda each: each.stat().st_mtime)
+        return (newest.read_text(errors="replace").strip().splitlines() or ["nothing"])[-1]
+
     def start(self, log: str, *command: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """A process whose output goes to a log in the scratch folder."""
         with (self.folder / f"{log}.log").open("ab") as file:
             return subprocess.Popen(command, env=environment or self.environment, stdout=file, stderr=file)
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        return int(taken.getsockname()[1])
 
 
 def _batches(items: Iterable[Record], size: int) -> Iterator[list[Record]]:

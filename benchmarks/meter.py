@@ -124,7 +124,7 @@ class Meter:
                 return Course(records, tuple(looks))
             for each in started:
                 if each.poll() is not None:
-                    raise DroplessError(f"A process ended with {each.returncode}; see the logs in {self._lab.folder}.")
+                    raise DroplessError(f"A process ended with {each.returncode}: {self._lab.last_words()}")
             if time.monotonic() > deadline:
                 raise NotReady(f"{left:,} of {span:,} offsets were left after {seconds:g} seconds.")
             time.sleep(LOOK_SECONDS)

@@ -54,6 +54,7 @@ class Result:
     control: Estimate | None = None
     absolute: dict[str, float] = field(default_factory=dict)
     quick: bool = False
+    void: str | None = None
 
     def write(self, folder: Path) -> Path:
         """Write the file."""
@@ -68,6 +69,7 @@ class Result:
             "benchmark": self.benchmark,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "quick": self.quick,
+            "void": self.void,
             "figures": {name: _estimate(each) for name, each in self.figures.items()},
             "noise_floor": None if self.control is None else _estimate(self.control),
             "absolute": {name: _short(value) for name, value in self.absolute.items()},

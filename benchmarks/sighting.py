@@ -28,8 +28,8 @@ class Sighting(threading.Thread):
         super().__init__(name="sighting", daemon=True)
         self.seen: dict[Origin, float] = {}
         """Raw record -> moment, in seconds since 1970."""
-        self.produced: dict[Origin, float] = {}
-        """The same for when it was produced, by its producer's clock."""
+        self.arrivals: list[tuple[float, float]] = []
+        """In the order of arrival: when it was seen, and when its producer says that it was produced."""
         self._raw = frozenset(lab.raw.values())
         self._ended = threading.Event()
         self._failure: KafkaException | None = None
@@ -48,7 +48,7 @@ class Sighting(threading.Thread):
             if error is None and message.value() is not None:
                 record = self._of(message)
                 self.seen.setdefault(record, now)
-                self.produced.setdefault(record, message.timestamp()[1] / 1000)
+                self.arrivals.append((now, message.timestamp()[1] / 1000))
             elif error is not None and error.code() != END_OF_PARTITION:
                 self._failure = KafkaException(error)
                 break

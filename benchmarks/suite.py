@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks import added_latency, throughput
+from benchmarks import added_latency, backlog, growth, quix, recovery, throughput
 from benchmarks.bench import SEED, Bench, Scale
 from benchmarks.conditions import conditions
 from benchmarks.lab import EXAMPLE, Lab
 from benchmarks.result import Result
 from benchmarks.stack import own_kafka
+from dropless.errors import DroplessError
 from dropless.settings import Settings
 
 Tell = Callable[[str], None]
 
-_SINGLE: Final[dict[str, Callable[[Bench], Result]]] = {"P15": added_latency.measure}
-KNOWN: Final = (*throughput.BENCHMARKS, *_SINGLE)
+# What is measured together, in the order in which it is measured.
+_GROUPS: Final[tuple[tuple[Sequence[str], Callable[[Bench, Collection[str]], list[Result]]], ...]] = (
+    (throughput.BENCHMARKS, throughput.measure),
+    (growth.BENCHMARKS, growth.measure),
+    (("P12",), backlog.measure),
+    (("P13",), recovery.measure),
+    (("P15",), added_latency.measure),
+)
+KNOWN: Final = tuple(name for names, _ in _GROUPS for name in names)
 
 
 def run(wanted: Collection[str], scale: Scale, tell: Tell, *, running: bool, table: str = EXAMPLE) -> Iterator[Result]:
@@ -35,19 +43,27 @@ def run(wanted: Collection[str], scale: Scale, tell: Tell, *, running: bool, tab
     """
     with ExitStack() as after:
         settings = Settings.load() if running else after.enter_context(own_kafka(tell))
+        if "P1q" in wanted:
+            tell("installing Quix Streams, if need be")
+            quix.install(settings.cache)
         folder = Path(after.enter_context(tempfile.TemporaryDirectory(prefix="dropless-bench-")))
         told = conditions(settings)
         lab = Lab(settings, folder, table)
         lab.make_topics()
         after.callback(lab.remove)
-        rounds = [name for name in throughput.BENCHMARKS if name in wanted]
-        if rounds:
+        if {*throughput.BENCHMARKS, *growth.BENCHMARKS} & set(wanted):
             tell("writing the input")
-            lab.write(SEED, scale.changes)
-            yield from throughput.measure(Bench(lab, scale, told, tell), rounds)
-        for name, measure in _SINGLE.items():
-            if name in wanted:
-                yield measure(Bench(lab, scale, told, partial(_under, tell, name)))
+            lab.write(SEED, scale.changes * (scale.growth if set(growth.BENCHMARKS) & set(wanted) else 1))
+        for names, measure in _GROUPS:
+            mine = [name for name in names if name in wanted]
+            if not mine:
+                continue
+            bench = Bench(lab, scale, told, partial(_under, tell, ", ".join(mine)))
+            try:
+                yield from measure(bench, mine)
+            except DroplessError as error:
+                # The others are measured nevertheless; these have no figure, and say why.
+                yield from (bench.void(name, str(error)) for name in mine)
 
 
 def _under(tell: Tell, name: str, what: str) -> None:

