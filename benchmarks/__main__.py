@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +49,8 @@ def main(
 
 
 if __name__ == "__main__":
+    # Told to stop, everything that was started ends, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         typer.run(main)
     except DroplessError as error:

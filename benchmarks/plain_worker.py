@@ -5,23 +5,14 @@ What P2 compares with. A crash between flushing and committing would repeat rows
 
 from __future__ import annotations
 
-import argparse
-import signal
-import threading
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from dropless import durability, logs, names
-from dropless.declared import contract_digest, declared
-from dropless.endpoints import Endpoints
-from dropless.settings import Settings
-from dropless.union import loop
-from dropless.union.loop import Union
-from dropless.union.status import Status
+from dropless.union import loop, worker
 from dropless.union.transaction import Transactions
-from dropless.union.watchdog import Watchdog
-from dropless.union.worker import routes
 
 _newest: list[Consumer] = []
 
@@ -67,34 +58,11 @@ class _Idempotent:
 
 
 def main() -> None:
-    """Run until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--table", required=True)
-    arguments = parser.parse_args()
-    logs.configure("plain")
-    settings = Settings.load()
-    contract, endpoints = declared(settings, arguments.table), Endpoints.local(settings)
-    stop, watchdog = threading.Event(), Watchdog()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    instance = names.union_transactional_id(contract.name, 0)
-    status = Status(
-        table=contract.name,
-        slot=0,
-        contract_digest=contract_digest(contract),
-        consumer=durability.union_consumer(endpoints, names.union_group(contract.name), instance),
-        producer=durability.transactional_producer(endpoints, instance),
-    )
-    # The loop makes its consumer itself, and has no other reason to hand it out.
-    setattr(loop, "Consumer", _Consumer)  # noqa: B010
-    transactions = Transactions(
-        status.producer,
-        unified_topic=names.unified_topic(contract.name),
-        dead_topic=names.dead_topic(contract.name),
-        stop=stop,
-        watchdog=watchdog,
-        make=_Idempotent,  # type: ignore[arg-type]
-    )
-    Union(routes(contract), transactions, status, stop=stop, watchdog=watchdog).run()
+    """Run the worker with these in the places of its own, which have no other reason to be exchangeable."""
+    setattr(loop, "Consumer", _Consumer)  # noqa: B010 - not exported, so that mypy refuses the plain assignment
+    make = cast("Callable[[dict[str, Any]], Producer]", _Idempotent)
+    setattr(worker, "Transactions", partial(Transactions, make=make))  # noqa: B010
+    worker.main()
 
 
 if __name__ == "__main__":
