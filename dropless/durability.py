@@ -93,14 +93,18 @@ def _security(endpoints: Endpoints, prefix: str = "") -> dict[str, str]:
 def connect_worker(endpoints: Endpoints) -> dict[str, str]:
     """A Connect worker's clients: its own, its producers' and its consumers'."""
     config = {"bootstrap.servers": endpoints.kafka} | _security(endpoints)
-    for name, value in layer("producer").items():
-        config[f"producer.{name}"] = value
-    for name, value in layer("consumer").items():
-        config[f"consumer.{name}"] = value
     for prefix in ("producer.", "consumer.", "admin."):
         config |= _security(endpoints, prefix)
-    for store in ("config", "offset", "status"):
-        config[f"{store}.storage.replication.factor"] = str(REPLICATION_FACTOR)
+    return config | worker_layers()
+
+
+def worker_layers() -> dict[str, str]:
+    """What of a Connect worker's configuration the table demands, wherever its brokers are."""
+    config = {f"producer.{name}": value for name, value in layer("producer").items()}
+    config |= {f"consumer.{name}": value for name, value in layer("consumer").items()}
+    config |= {
+        f"{store}.storage.replication.factor": str(REPLICATION_FACTOR) for store in ("config", "offset", "status")
+    }
     return config | {"exactly.once.source.support": "enabled"}
 
 
@@ -135,14 +139,12 @@ def pinot_stream(endpoints: Endpoints) -> dict[str, str]:
 
     Pinot hands the whole map to its Kafka consumer, so a property without Pinot's prefix is the consumer's own.
     """
-    return (
-        {
-            "stream.kafka.broker.list": endpoints.kafka,
-            "stream.kafka.isolation.level": layer("consumer")["isolation.level"],
-        }
-        | layer("consumer")
-        | _security(endpoints)
-    )
+    return {"stream.kafka.broker.list": endpoints.kafka} | pinot_layer() | _security(endpoints)
+
+
+def pinot_layer() -> dict[str, str]:
+    """What of a Pinot table's stream configuration the table demands, wherever its brokers are."""
+    return {"stream.kafka.isolation.level": layer("consumer")["isolation.level"]} | layer("consumer")
 
 
 # --- librdkafka clients -------------------------------------------------------------------------

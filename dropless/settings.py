@@ -74,6 +74,16 @@ class Settings:
         return self.state / "audit" / f"{table}.json"
 
     @property
+    def watch(self) -> Path:
+        """The folder in which sensors remember what they saw and told."""
+        return self.state / "watch"
+
+    @property
+    def repairs(self) -> bool:
+        """Whether what can safely be repaired is repaired by itself; `DROPLESS_REPAIRS=off` leaves it to people."""
+        return os.environ.get("DROPLESS_REPAIRS", "on") != "off"
+
+    @property
     def topology_file(self) -> Path:
         """Where `up` remembers the topology it started."""
         return self.state / "topology"
@@ -91,6 +101,7 @@ class Settings:
             "DROPLESS_CONTRACTS": str(self.contracts),
             "DROPLESS_PORT_BASE": str(self.port_base),
             "DROPLESS_TOPOLOGY": self.topology.value,
+            "DROPLESS_REPAIRS": "on" if self.repairs else "off",
         }
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     ClusterMetadata,
+    ConfigEntry,
     ConfigResource,
     ListOffsetsResultInfo,
     OffsetSpec,
@@ -19,12 +20,21 @@ from confluent_kafka.admin import (
 from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.errors import Unreachable
-from dropless.invariants import Broker, Cluster, Partition, Topic
+from dropless.invariants import Broker, Cluster, Group, Partition, Topic
 from dropless.lag import Position
+from resources.features import finalized_features
 from resources.kafka import result
 
 # A sensor's whole tick has ten seconds.
 REQUEST_SECONDS = 4
+# One broker that is silent must not cost the answers of the others.
+BROKER_SECONDS = 2
+
+
+@lru_cache(maxsize=2)
+def shared_view(endpoints: Endpoints) -> ClusterView:
+    """A view whose connections are kept, for whoever looks again and again."""
+    return ClusterView(endpoints)
 
 
 class ClusterView:
@@ -43,11 +53,7 @@ class ClusterView:
     def cluster(self) -> Cluster:
         """All brokers that answer and all topics, internal ones too, with their effective configuration."""
         metadata = self._metadata()
-        # A broker can only be asked for its own configuration, one request each.
-        brokers = [
-            Broker(number, self._config(ResourceType.BROKER, [str(number)])[str(number)])
-            for number in sorted(metadata.brokers)
-        ]
+        brokers, silent = self._brokers(sorted(metadata.brokers))
         configs = self._config(ResourceType.TOPIC, metadata.topics)
         topics = [
             Topic(
@@ -61,8 +67,14 @@ class ClusterView:
                 configs[name],
             )
             for name, topic in sorted(metadata.topics.items())
+            # Deleted since the metadata was read.
+            if name in configs
         ]
-        return Cluster(tuple(brokers), tuple(topics))
+        try:
+            features = finalized_features(self._endpoints)
+        except Unreachable:
+            features = None
+        return Cluster(brokers, tuple(topics), features, silent)
 
     def check(self) -> None:
         """See that a broker answers, before anything that would wait for one again and again."""
@@ -97,8 +109,51 @@ class ClusterView:
         futures = self._admin.list_consumer_group_offsets(
             request, require_stable=False, request_timeout=REQUEST_SECONDS
         )
-        found = result(futures[group], f"tell the offsets of group {group!r}").topic_partitions or []
-        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+        return _committed(result(futures[group], f"tell the offsets of group {group!r}"))
+
+    def groups(self) -> list[Group]:
+        """Every consumer group: its members' client ids, and what it committed."""
+        listed = result(self._admin.list_consumer_groups(request_timeout=REQUEST_SECONDS), "list its consumer groups")
+        names = sorted(each.group_id for each in listed.valid)
+        if not names:
+            return []
+        members = self._admin.describe_consumer_groups(names, request_timeout=REQUEST_SECONDS)
+        offsets = [
+            # One group a request is all that librdkafka takes.
+            self._admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(name)], require_stable=False, request_timeout=REQUEST_SECONDS
+            )
+            for name in names
+        ]
+        return [
+            Group(
+                name,
+                tuple(
+                    sorted(
+                        each.client_id for each in result(members[name], f"tell the members of group {name!r}").members
+                    )
+                ),
+                _committed(result(asked[name], f"tell the offsets of group {name!r}")),
+            )
+            for name, asked in zip(names, offsets, strict=True)
+        ]
+
+    def _brokers(self, numbers: Sequence[int]) -> tuple[tuple[Broker, ...], tuple[int, ...]]:
+        # A broker can only be asked for its own configuration, one request each; all are asked at once.
+        asked = {
+            number: self._admin.describe_configs(
+                [ConfigResource(ResourceType.BROKER, str(number))], request_timeout=BROKER_SECONDS
+            )
+            for number in numbers
+        }
+        brokers, silent = [], []
+        for number, futures in asked.items():
+            [future] = futures.values()
+            try:
+                brokers.append(Broker(number, _values(result(future, f"tell the configuration of broker {number}"))))
+            except Unreachable:
+                silent.append(number)
+        return tuple(brokers), tuple(silent)
 
     def _metadata(self) -> ClusterMetadata:
         try:
@@ -111,14 +166,15 @@ class ClusterView:
         if not targets:
             return {}
         futures = self._admin.describe_configs(targets, request_timeout=REQUEST_SECONDS)
-        return {
-            target.name: {
-                entry.name: entry.value
-                for entry in result(future, f"tell the configuration of {target.name!r}").values()
-                if entry.value is not None
-            }
-            for target, future in futures.items()
-        }
+        found = {}
+        for target, future in futures.items():
+            try:
+                found[target.name] = _values(future.result())
+            except KafkaException as error:
+                # Just deleted, and not every broker knew it yet.
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    result(future, f"tell the configuration of {target.name!r}")
+        return found
 
     def _offsets(self, partitions: Iterable[Position], spec: OffsetSpec) -> dict[Position, int]:
         return {position: answer.offset for position, answer in self._answers(partitions, spec).items()}
@@ -132,3 +188,11 @@ class ClusterView:
             (each.topic, each.partition): result(future, f"tell an offset of topic {each.topic!r}")
             for each, future in futures.items()
         }
+
+
+def _committed(group: ConsumerGroupTopicPartitions) -> dict[Position, int]:
+    return {(each.topic, each.partition): each.offset for each in group.topic_partitions or () if each.offset >= 0}
+
+
+def _values(entries: Mapping[str, ConfigEntry]) -> dict[str, str]:
+    return {entry.name: entry.value for entry in entries.values() if entry.value is not None}

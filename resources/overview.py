@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import httpx
-
 from dropless.contract import Contract, load_contracts
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, Unreachable
+from dropless.errors import DroplessError
 from dropless.lag import Lag
-from dropless.processes import OwnProcess, own_processes
+from dropless.processes import own_processes
 from dropless.readers import readers
 from dropless.settings import Settings
+from resources.clients import own_status
 from resources.dead_letters import DeadLetters, dead_letters
 from resources.flow import in_lake, in_pinot
 from resources.freshness import freshness
@@ -28,7 +27,6 @@ Answer = TypeVar("Answer")
 
 # Every question ends by itself in seconds; together they wait for each other's threads.
 THREADS = 16
-STATUS_SECONDS = 3
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def overview(settings: Settings, endpoints: Endpoints) -> Overview:
         systems = {system: pool.submit(platform.health, system) for system in SYSTEMS}
         running = pool.submit(platform.status)
         tables = {contract.name: _Asked(pool, endpoints, contract) for contract in contracts}
-        clients = {process.name: pool.submit(_own_status, process) for process in own}
+        clients = {process.name: pool.submit(own_status, process) for process in own}
 
         health = {system: asked.result() for system, asked in systems.items()}
         problems += [f"{system}: {each.detail}" for system, each in health.items() if not each.healthy]
@@ -123,15 +121,6 @@ class _Asked:
 
 def _total(lags: Iterable[Lag] | None) -> int | None:
     return None if lags is None else sum(lag.records for lag in lags)
-
-
-def _own_status(process: OwnProcess) -> dict[str, Any]:
-    try:
-        response = httpx.get(process.status_url, timeout=STATUS_SECONDS, trust_env=False)
-    except httpx.TransportError as error:
-        raise Unreachable(f"Process {process.name} does not tell how it is at {process.status_url}: {error}.") from None
-    status: dict[str, Any] = response.json()
-    return status
 
 
 def _answer(asked: Future[Answer], problems: list[str]) -> Answer | None:

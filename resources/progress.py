@@ -7,7 +7,7 @@ from urllib.parse import quote
 from dropless.endpoints import Endpoints
 from dropless.lag import Lag, Position, lags
 from dropless.readers import Reader
-from resources.cluster import ClusterView
+from resources.cluster import shared_view
 from resources.rest import Rest
 
 REQUEST_SECONDS = 4
@@ -17,7 +17,7 @@ class Progress:
     """Readers' positions; asks only, and gives up after seconds."""
 
     def __init__(self, endpoints: Endpoints) -> None:
-        self._kafka = ClusterView(endpoints)
+        self._kafka = shared_view(endpoints)
         self._pinot = Rest("Pinot's controller", [endpoints.pinot_controller], REQUEST_SECONDS)
 
     def check(self) -> None:

@@ -12,6 +12,8 @@ from dropless.plan import Resource
 
 HEARTBEAT_TABLE: Final = f"{names.SOURCE_SCHEMA}.heartbeat"
 """A table that changes every few seconds, so that a slot on an idle database moves on and frees its WAL."""
+HEARTBEAT_COLLECTION: Final = "dropless_heartbeat"
+"""The same in a MongoDB database, where Debezium writes none itself: the sensors do."""
 PUBLISH: Final = "insert,update,delete,truncate"
 
 

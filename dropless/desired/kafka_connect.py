@@ -7,7 +7,7 @@ from typing import Final
 
 from dropless import durability, names
 from dropless.contract import Contract, MongodbCollection, PostgresqlTable
-from dropless.desired.databases import HEARTBEAT_TABLE
+from dropless.desired.databases import HEARTBEAT_COLLECTION, HEARTBEAT_TABLE
 from dropless.desired.servers import mongodb_server, postgresql_server
 from dropless.endpoints import Endpoints
 from dropless.plan import Resource
@@ -32,7 +32,7 @@ def connectors(contract: Contract, endpoints: Endpoints) -> list[Resource]:
         if source.postgresql:
             config |= _postgresql(contract.name, source.name, source.postgresql, endpoints)
         if source.mongodb:
-            config |= _mongodb(source.mongodb, endpoints)
+            config |= _mongodb(contract.name, source.name, source.mongodb, endpoints)
         name = names.connector(contract.name, source.name)
         properties = {"config": dict(sorted(config.items()))}
         made.append(Resource("kafka_connect", "connector", name, properties, exact=frozenset({"config"})))
@@ -103,9 +103,11 @@ def _postgresql(table: str, source: str, origin: PostgresqlTable, endpoints: End
     return config | ({"database.sslmode": server.sslmode} if server.sslmode else {})
 
 
-def _mongodb(origin: MongodbCollection, endpoints: Endpoints) -> Config:
+def _mongodb(table: str, source: str, origin: MongodbCollection, endpoints: Endpoints) -> Config:
     server = mongodb_server(origin, endpoints)
     captured = rf"{re.escape(origin.database)}\.{re.escape(origin.collection)}"
+    prefix = re.escape(names.connector(table, source))
+    heartbeat = rf"{re.escape(origin.database)}\.{re.escape(HEARTBEAT_COLLECTION)}"
     return {
         "connector.class": "io.debezium.connector.mongodb.MongoDbConnector",
         "mongodb.connection.string": server.uri,
@@ -117,7 +119,8 @@ def _mongodb(origin: MongodbCollection, endpoints: Endpoints) -> Config:
         "capture.mode": "change_streams_update_full_with_pre_image",
         # The row as it was after the change, not as it is when somebody looks it up.
         "capture.mode.full.update.type": "post_image",
-        "collection.include.list": _listed(captured),
+        "collection.include.list": f"{_listed(captured)},{_listed(heartbeat)}",
+        "transforms.heartbeat.regex": rf"{prefix}\..+\.{re.escape(HEARTBEAT_COLLECTION)}",
     }
 
 

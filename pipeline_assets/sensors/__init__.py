@@ -8,12 +8,15 @@ import dagster as dg
 
 from dropless.contract import Contract
 from pipeline_assets.sensors.consumer_lag import consumer_lag
-from pipeline_assets.sensors.durability import durability, durability_checks
+from pipeline_assets.sensors.dead_letters import dead_letters
+from pipeline_assets.sensors.durability import durability
 from pipeline_assets.sensors.flow import flow
+from pipeline_assets.sensors.heartbeat import heartbeat
+from pipeline_assets.sensors.processes import processes
+from pipeline_assets.sensors.retention import retention
 
 
 def definitions(contracts: Sequence[Contract]) -> dg.Definitions:
     """Every sensor, and the checks that they keep up to date."""
-    return dg.Definitions.merge(
-        dg.Definitions(sensors=[durability, flow(contracts)], asset_checks=[durability_checks]), consumer_lag(contracts)
-    )
+    watched = (processes, durability, heartbeat, consumer_lag, flow, retention, dead_letters)
+    return dg.Definitions.merge(*(each(contracts) for each in watched))

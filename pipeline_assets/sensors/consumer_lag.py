@@ -1,27 +1,37 @@
 """How far the union, Pinot and the lake writer are behind, and whether they move."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import dagster as dg
 
 from dropless import names
 from dropless.contract import Contract
 from dropless.errors import DroplessError
-from dropless.lag import Lag, Position, stalled
+from dropless.hysteresis import Alarm
+from dropless.lag import Lag, marked, seconds_behind, stalled, trend
 from dropless.readers import Reader, Stage, readers
 from pipeline_assets import keys
-from pipeline_assets.installation import Installation
 from pipeline_assets.presentation import table
-from pipeline_assets.sensors.reports import Reports
+from pipeline_assets.sensors.watching import PATIENCE_SECONDS, Tick, watch
 from pipeline_assets.verdict import Verdict
+from resources.patience import ask_all
 from resources.progress import Progress
-from resources.waiting import until
 
-TICK_SECONDS = 30
 # Longer than the lake writer's pause between commits.
-MOVE_SECONDS = 20.0
-CHECK = "reader_keeps_moving"
-PROMISE = "Where there are records to read, the reader has moved since the last look."
+MOVE_SECONDS = 15.0
+# Under traffic every tick's lag is another: told less often, the event log stays small.
+OBSERVE_SECONDS = 60.0
+SHOWN = 50
+MOVING = "reader_keeps_moving"
+TIMELY = "reader_keeps_up"
+PROMISES = {
+    MOVING: "Where there are records to read, the reader has moved since the last look.",
+    TIMELY: "No record waits for the reader longer than the contract's freshness allows, two looks in a row.",
+}
 NAMES = {Stage.UNION: "The union", Stage.PINOT: "Pinot", Stage.LAKE: "The lake writer"}
 
 
@@ -37,93 +47,109 @@ def written_by(reader: Reader) -> dg.AssetKey:
 
 
 def consumer_lag(contracts: Sequence[Contract]) -> dg.Definitions:
-    """The sensor over all tables, and its checks for whoever wants to look now."""
-    by_key = {written_by(reader): reader for contract in contracts for reader in readers(contract)}
+    """The sensor over all tables, and its checks."""
+    watched = [(contract, reader) for contract in contracts for reader in readers(contract)]
+    specs = [
+        dg.AssetCheckSpec(name, asset=written_by(reader), description=promise)
+        for _, reader in watched
+        for name, promise in PROMISES.items()
+    ]
 
-    @dg.sensor(
-        name="consumer_lag", minimum_interval_seconds=TICK_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING
+    def look(tick: Tick) -> None:
+        progress = Progress(tick.installation.endpoints)
+        questions = {f"{NAMES[reader.stage]} of {reader.table}": partial(progress.lag, reader) for _, reader in watched}
+        answers = ask_all(tick.name, questions, PATIENCE_SECONDS)
+        for (contract, reader), lags in zip(watched, answers.values(), strict=True):
+            if isinstance(lags, DroplessError):
+                _unknown(tick, reader, str(lags))
+            elif not lags:
+                _unknown(tick, reader, f"There is no topic {' or '.join(reader.topics)}: provision the table.")
+            else:
+                _judge(tick, contract, reader, lags)
+
+    return watch(
+        "consumer_lag",
+        "Each reader's lag per partition, in records and in seconds, and its trend; whether it moves, and whether it "
+        "keeps up. Asks Kafka and Pinot how far the readers are; reads no record.",
+        specs,
+        look,
+        again_after=MOVE_SECONDS,
     )
-    def sensor(context: dg.SensorEvaluationContext, installation: Installation) -> dg.SensorResult:
-        """Each reader's lag in records, per partition, as an observation; and whether it moves, as a check.
-
-        Asks Kafka and Pinot how far the readers are; reads no record.
-        """
-        reports = Reports(context.cursor)
-        progress = Progress(installation.endpoints)
-        try:
-            progress.check()
-        except DroplessError as error:
-            for key, reader in by_key.items():
-                _report_problem(reports, dg.AssetCheckKey(key, CHECK), reader, str(error))
-            return reports.result()
-        for key, reader in by_key.items():
-            _look(reports, progress, dg.AssetCheckKey(key, CHECK), reader)
-        return reports.result()
-
-    specs = [dg.AssetCheckSpec(CHECK, asset=key, description=PROMISE) for key in by_key]
-
-    @dg.multi_asset_check(name="readers_keep_moving", specs=specs, can_subset=True)
-    def checks(context: dg.AssetCheckExecutionContext, installation: Installation) -> Iterator[dg.AssetCheckResult]:
-        progress = Progress(installation.endpoints)
-        for check in sorted(context.selected_asset_check_keys):
-            reader = by_key[check.asset_key]
-            yield _verdict(reader, *_stuck_for_a_while(progress, reader)).result(check)
-
-    return dg.Definitions(sensors=[sensor], asset_checks=[checks] if specs else [])
 
 
-def _look(reports: Reports, progress: Progress, check: dg.AssetCheckKey, reader: Reader) -> None:
-    try:
-        lags = progress.lag(reader)
-    except DroplessError as error:
-        _report_problem(reports, check, reader, str(error))
-        return
-    if not lags:
-        _report_problem(reports, check, reader, f"There is no topic {' or '.join(reader.topics)}: provision the table.")
-        return
-    memory = f"{reader.table}.{reader.stage}"
-    stuck = stalled(lags, _positions(reports.memory.get(memory, [])))
-    reports.memory[memory] = [(each.topic, each.partition, each.position) for each in lags]
-    reports.add(dg.AssetObservation(check.asset_key, metadata=_metadata(lags)), {"lags": lags})
-    reports.add(_verdict(reader, stuck, None).evaluation(check), {"stuck": stuck})
+def _unknown(tick: Tick, reader: Reader, problem: str) -> None:
+    for name in PROMISES:
+        tick.judge(dg.AssetCheckKey(written_by(reader), name), Verdict(False, problem))
 
 
-def _report_problem(reports: Reports, check: dg.AssetCheckKey, reader: Reader, problem: str) -> None:
-    reports.add(_verdict(reader, [], problem).evaluation(check), {"problem": problem})
-
-
-def _stuck_for_a_while(progress: Progress, reader: Reader) -> tuple[list[Lag], str | None]:
-    stuck: list[Lag] = []
-    try:
-        before = {(each.topic, each.partition): each.position for each in progress.lag(reader)}
-
-        def still() -> str | None:
-            stuck[:] = stalled(progress.lag(reader), before)
-            return "it does not move." if stuck else None
-
-        until(NAMES[reader.stage], still, MOVE_SECONDS)
-    except DroplessError as error:
-        return stuck, None if stuck else str(error)
-    return [], None
-
-
-def _positions(remembered: Sequence[tuple[str, int, int]]) -> Mapping[Position, int]:
-    return {(topic, number): position for topic, number, position in remembered}
-
-
-def _metadata(lags: Sequence[Lag]) -> dict[str, dg.MetadataValue]:
-    rows = [(each.topic, str(each.partition), str(each.position), str(each.end), str(each.records)) for each in lags]
-    return {
-        "lag_records": dg.MetadataValue.int(sum(each.records for each in lags)),
-        "lag_by_partition": dg.MetadataValue.md(table(("topic", "partition", "position", "end", "lag"), rows)),
+def _judge(tick: Tick, contract: Contract, reader: Reader, lags: list[Lag]) -> None:
+    memory: dict[str, Any] = tick.memory.setdefault(f"{reader.table}.{reader.stage}", {})
+    before = {(topic, number): position for topic, number, position in memory.get("positions", [])}
+    stuck = stalled(lags, before)
+    ages = _ages(memory, lags, tick.now)
+    records, seconds = sum(each.records for each in lags), max(ages.values(), default=0.0)
+    growth = trend(memory.get("total"), tick.now, records)
+    limits = contract.freshness
+    alarm = Alarm(**memory.get("alarm", {})).after(seconds, raise_above=limits.fail, clear_below=limits.warn)
+    memory |= {
+        "positions": [(each.topic, each.partition, each.position) for each in lags],
+        "total": (tick.now, records),
+        "alarm": {"raised": alarm.raised, "against": alarm.against},
     }
+    metadata = _metadata(lags, ages, seconds, growth)
+    asset = written_by(reader)
+    observation = dg.AssetObservation(asset, metadata=metadata)
+    tick.tell(observation, {"lags": lags}, pause=OBSERVE_SECONDS)
+    tick.judge(dg.AssetCheckKey(asset, MOVING), _moving(reader, stuck, metadata), {"stuck": stuck})
+    tick.judge(dg.AssetCheckKey(asset, TIMELY), _timely(reader, alarm, seconds, growth, metadata), {})
 
 
-def _verdict(reader: Reader, stuck: Sequence[Lag], problem: str | None) -> Verdict:
-    if problem:
-        return Verdict(False, problem)
+def _ages(memory: dict[str, Any], lags: Sequence[Lag], now: float) -> dict[tuple[str, int], float]:
+    """Each partition's oldest waiting record in seconds; remembers what the next look needs."""
+    old = memory.get("marks", {})
+    ages, marks = {}, {}
+    for each in lags:
+        name = f"{each.topic}/{each.partition}"
+        known = marked([(at, end) for at, end in old.get(name, [])], each, now)
+        ages[each.topic, each.partition] = seconds_behind(known, each, now)
+        marks[name] = known
+    memory["marks"] = marks
+    return ages
+
+
+def _moving(reader: Reader, stuck: Sequence[Lag], metadata: dict[str, dg.MetadataValue]) -> Verdict:
     if not stuck:
-        return Verdict(True, PROMISE)
+        return Verdict(True, PROMISES[MOVING])
     where = ", ".join(f"{each.topic}[{each.partition}] at {each.position}" for each in stuck[:5])
     description = f"{NAMES[reader.stage]} has records to read and does not move: {where}"
-    return Verdict(False, description, metadata=_metadata(stuck))
+    return Verdict(False, description, metadata=metadata)
+
+
+def _timely(
+    reader: Reader, alarm: Alarm, seconds: float, growth: float, metadata: dict[str, dg.MetadataValue]
+) -> Verdict:
+    if not alarm.raised:
+        return Verdict(True, PROMISES[TIMELY])
+    direction = "growing" if growth > 0 else "shrinking" if growth < 0 else "neither growing nor shrinking"
+    description = f"{NAMES[reader.stage]} is {seconds:.0f} s behind, and its lag is {direction}."
+    return Verdict(False, description, metadata=metadata)
+
+
+def _metadata(
+    lags: Sequence[Lag], ages: dict[tuple[str, int], float], seconds: float, growth: float
+) -> dict[str, dg.MetadataValue]:
+    worst = sorted(lags, key=lambda each: (-each.records, each.topic, each.partition))[:SHOWN]
+    rows = [
+        (
+            *(each.topic, str(each.partition), str(each.position), str(each.end), str(each.records)),
+            f"{ages[each.topic, each.partition]:.0f}",
+        )
+        for each in worst
+    ]
+    head = ("topic", "partition", "position", "end", "lag in records", "lag in seconds")
+    return {
+        "lag_records": dg.MetadataValue.int(sum(each.records for each in lags)),
+        "lag_seconds": dg.MetadataValue.float(round(seconds, 1)),
+        "lag_growth_records_per_second": dg.MetadataValue.float(round(growth, 2)),
+        "lag_by_partition": dg.MetadataValue.md(table(head, rows)),
+    }

@@ -1,60 +1,154 @@
-"""The durability table, watched on the running cluster."""
+"""The durability table, watched on the running system: brokers, topics, clients, consumer groups."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import dagster as dg
 
+from dropless import names
+from dropless.contract import Contract
 from dropless.errors import DroplessError
-from dropless.invariants import INVARIANTS, Finding, Invariant, findings
+from dropless.invariants import (
+    CLIENTS,
+    CONNECTOR,
+    GROUPS,
+    INVARIANTS,
+    PINOT,
+    WORKERS,
+    Connector,
+    Finding,
+    Groups,
+    Invariant,
+)
+from dropless.processes import OwnProcess, own_processes
 from pipeline_assets import keys
-from pipeline_assets.installation import Installation
 from pipeline_assets.presentation import findings_table
-from pipeline_assets.sensors.reports import Reports
+from pipeline_assets.sensors.watching import PATIENCE_SECONDS, Tick, watch
 from pipeline_assets.verdict import Verdict
-from resources.cluster import ClusterView
+from resources.clients import ServerClients, own_clients
+from resources.cluster import shared_view
+from resources.patience import ask_all
+from resources.platform import LocalPlatform
 
 KAFKA = keys.system("kafka")
-TICK_SECONDS = 30
+CONNECT = keys.system("kafka_connect")
+REGISTRY = keys.system("schema_registry")
 SHOWN = 50
-
-_SPECS = [dg.AssetCheckSpec(each.name, asset=KAFKA, description=each.promise) for each in INVARIANTS]
-
-
-@dg.multi_asset_check(name="durability_checks", specs=_SPECS, can_subset=True)
-def durability_checks(
-    context: dg.AssetCheckExecutionContext, installation: Installation
-) -> Iterator[dg.AssetCheckResult]:
-    """Look at every broker and topic now; the sensor does the same twice a minute."""
-    for check, verdict, _ in _look(installation):
-        if check in context.selected_asset_check_keys:
-            yield verdict.result(check)
+WHY_UNSEEN = "nothing can be vouched for that cannot be seen"
 
 
-@dg.sensor(minimum_interval_seconds=TICK_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING)
-def durability(context: dg.SensorEvaluationContext, installation: Installation) -> dg.SensorResult:
-    """Checks on the Kafka asset: do brokers, topics and replicas live up to the durability table?
+@dataclass(frozen=True)
+class Watched:
+    """One asset's invariants, all judged on the answer to one question."""
 
-    Asks the brokers only. When Kafka does not answer, that itself is the report.
-    """
-    reports = Reports(context.cursor)
-    for check, verdict, found in _look(installation):
-        reports.add(verdict.evaluation(check), {"found": found})
-    return reports.result()
+    asset: dg.AssetKey
+    invariants: tuple[Invariant[Any], ...]
+    question: str
 
 
-def _look(installation: Installation) -> Iterator[tuple[dg.AssetCheckKey, Verdict, list[Finding]]]:
+def durability(contracts: Sequence[Contract]) -> dg.Definitions:
+    """The sensor and its checks."""
+    watched = list(_watched(contracts))
+    specs = [
+        dg.AssetCheckSpec(invariant.name, asset=each.asset, description=invariant.promise)
+        for each in watched
+        for invariant in each.invariants
+    ]
+
+    def look(tick: Tick) -> None:
+        answers = ask_all(tick.name, _questions(tick, contracts), PATIENCE_SECONDS)
+        for each in watched:
+            seen = answers[each.question]
+            for invariant in each.invariants:
+                found = _unseen(each, seen) if isinstance(seen, DroplessError) else list(invariant.findings(seen))
+                check = dg.AssetCheckKey(each.asset, invariant.name)
+                tick.judge(check, _verdict(invariant, found), {"found": found})
+
+    return watch(
+        "durability",
+        "Do brokers, topics, features, every client and every consumer group live up to the durability table? "
+        "Asked of the running system twice a minute; who does not answer is reported as not vouched for.",
+        specs,
+        look,
+    )
+
+
+def _watched(contracts: Sequence[Contract]) -> Iterator[Watched]:
+    yield Watched(KAFKA, INVARIANTS, "Kafka")
+    yield Watched(CONNECT, (WORKERS,), "Kafka Connect's workers")
+    yield Watched(REGISTRY, (CLIENTS,), "The schema registry")
+    for contract in contracts:
+        table = contract.name
+        yield Watched(keys.topic(names.unified_topic(table)), GROUPS, f"The consumer groups of {table}")
+        yield Watched(keys.of_table(table, "pinot_table"), (PINOT,), f"Pinot's table {table}")
+        yield Watched(keys.union_worker(table), (CLIENTS,), f"The union of {table}")
+        yield Watched(keys.lake_writer(table), (CLIENTS,), f"The lake writer of {table}")
+        for source in contract.sources:
+            connector = names.connector(table, source.name)
+            yield Watched(keys.provisioned("connector", connector), (CONNECTOR,), f"Connector {connector}")
+
+
+def _questions(tick: Tick, contracts: Sequence[Contract]) -> dict[str, Callable[[], Any]]:
+    endpoints, settings = tick.installation.endpoints, tick.installation.settings
+    view, servers = shared_view(endpoints), ServerClients(endpoints, LocalPlatform(settings))
+    own = own_processes(contracts, settings)
+    questions: dict[str, Callable[[], Any]] = {
+        "Kafka": view.cluster,
+        "Kafka Connect's workers": servers.workers,
+        "The schema registry": servers.registries,
+    }
+    for contract in contracts:
+        table = contract.name
+        processes = [each for each in own if each.table == table]
+        questions |= {
+            f"The consumer groups of {table}": partial(_groups, tick, contract, own),
+            f"Pinot's table {table}": partial(servers.pinot, table),
+            f"The union of {table}": partial(_clients, processes, "union"),
+            f"The lake writer of {table}": partial(_clients, processes, "lake_writer"),
+        }
+        for source in contract.sources:
+            name = names.connector(table, source.name)
+            questions[f"Connector {name}"] = partial(_connector, servers, name)
+    return questions
+
+
+def _groups(tick: Tick, contract: Contract, own: Sequence[OwnProcess]) -> Groups:
+    view, table = shared_view(tick.installation.endpoints), contract.name
+    raw = [names.raw_topic(table, source.name) for source in contract.sources]
+    # Offsets first: an end asked for later can only be further on.
+    seen = tuple(view.groups())
+    partitions = view.partitions([*raw, names.unified_topic(table), names.dead_topic(table)])
+    starts, ends = view.starts(partitions), view.ends(partitions)
+    slots = [each.slot for each in own if each.table == table and each.kind == "union"]
+    ours = {
+        names.union_group(table): frozenset(names.union_transactional_id(table, slot) for slot in slots),
+        names.lake_group(table): frozenset[str](),
+    }
+    return Groups(seen, ours, {place: (starts[place], ends[place]) for place in partitions})
+
+
+def _connector(servers: ServerClients, name: str) -> Connector:
     try:
-        found = findings(ClusterView(installation.endpoints).cluster())
-    except DroplessError as error:
-        # Only that nothing answers is known, but none of the promises can be vouched for.
-        unseen = Finding("the cluster", "an answer", str(error), "nothing is known about the copies of any record")
-        found = {invariant.name: [unseen] for invariant in INVARIANTS}
-    for invariant in INVARIANTS:
-        check = dg.AssetCheckKey(KAFKA, invariant.name)
-        yield check, _verdict(invariant, found[invariant.name]), found[invariant.name]
+        workers = servers.workers()
+    except DroplessError:
+        # Their own check tells of them; what a connector says itself counts alone then.
+        workers = ()
+    return servers.connector(name, workers)
 
 
-def _verdict(invariant: Invariant, found: list[Finding]) -> Verdict:
+def _clients(own: Sequence[OwnProcess], kind: str) -> tuple[Any, ...]:
+    return tuple(client for each in own if each.kind == kind for client in own_clients(each))
+
+
+def _unseen(watched: Watched, error: DroplessError) -> list[Finding]:
+    return [Finding(watched.question, "an answer", str(error), WHY_UNSEEN)]
+
+
+def _verdict(invariant: Invariant[Any], found: list[Finding]) -> Verdict:
     metadata: dict[str, dg.MetadataValue] = {"findings": dg.MetadataValue.int(len(found))}
     if not found:
         return Verdict(True, invariant.promise, metadata=metadata)

@@ -1,9 +1,13 @@
 """Signs of life of the data that flows by itself."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import dagster as dg
 
@@ -13,77 +17,128 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.readers import Reader, Stage, readers
 from pipeline_assets import keys
-from pipeline_assets.installation import Installation
 from pipeline_assets.presentation import table
-from pipeline_assets.sensors.reports import Reports
-from resources.cluster import ClusterView
+from pipeline_assets.sensors.watching import PATIENCE_SECONDS, Tick, watch
+from pipeline_assets.verdict import Verdict
+from resources.cluster import shared_view
 from resources.flow import Arrived, in_lake, in_pinot
+from resources.freshness import freshness
+from resources.patience import ask_all
 from resources.progress import Progress
 
-TICK_SECONDS = 30
+FRESH = "fresh_enough"
+PROMISE = "Answers are no further behind the sources than the contract allows, at the best moment of the last minutes."
+# Five looks, half a minute apart.
+WINDOW_LOOKS = 5
+OBSERVE_SECONDS = 60.0
 # Well inside the shortest window that a freshness policy can have.
 CONFIRM_SECONDS = 25
 # Under traffic every tick has news of every topic: the event log would grow by gigabytes a year.
 TOPIC_SECONDS = 300
 
 
-def flow(contracts: Sequence[Contract]) -> dg.SensorDefinition:
-    """The sensor over all tables."""
+def flow(contracts: Sequence[Contract]) -> dg.Definitions:
+    """The sensor over all tables, and the check of Pinot's freshness."""
+    specs = [
+        dg.AssetCheckSpec(FRESH, asset=keys.pinot_table(contract.name), description=PROMISE) for contract in contracts
+    ]
 
-    @dg.sensor(name="flow", minimum_interval_seconds=TICK_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING)
-    def sensor(context: dg.SensorEvaluationContext, installation: Installation) -> dg.SensorResult:
-        """Reports topics, Pinot tables and lake tables as materialised when new rows arrived in them.
-
-        A Pinot or lake table that has everything its sources have is reported as well, since it is
-        fresh even when nothing happens; one that stands still while rows wait is not, and grows stale.
-        """
-        reports = Reports(context.cursor)
-        view, progress = ClusterView(installation.endpoints), Progress(installation.endpoints)
-        try:
-            for contract in contracts:
-                _topics(reports, view, contract)
-        except DroplessError as error:
-            # No sign of life is the report; the other sensors say what does not answer.
-            context.log.warning(str(error))
-            return reports.result()
+    def look(tick: Tick) -> None:
+        endpoints = tick.installation.endpoints
+        questions: dict[str, Callable[[], Any]] = {}
         for contract in contracts:
-            for place in (_PINOT, _LAKE):
-                try:
-                    _table(reports, progress, installation.endpoints, contract, place)
-                except DroplessError as error:
-                    context.log.warning(str(error))
-        return reports.result()
+            questions |= {
+                f"Topics of {contract.name}": partial(_topics, endpoints, contract),
+                f"Pinot's table {contract.name}": partial(_arrived, endpoints, contract, _PINOT),
+                f"The lake's table {contract.name}": partial(_arrived, endpoints, contract, _LAKE),
+                f"Freshness of {contract.name}": partial(freshness, endpoints, contract),
+            }
+        answers = ask_all(tick.name, questions, PATIENCE_SECONDS)
+        for contract in contracts:
+            # What nobody tells is no sign of life; the other sensors say who does not answer.
+            for topic, facts in _known(answers[f"Topics of {contract.name}"], {}).items():
+                _tell_topic(tick, topic, *facts)
+            for place, name in ((_PINOT, "Pinot's"), (_LAKE, "The lake's")):
+                arrived, complete = _known(answers[f"{name} table {contract.name}"], (None, False))
+                _tell_table(tick, contract, place, arrived, complete=complete)
+            _judge_freshness(tick, contract, answers[f"Freshness of {contract.name}"])
 
-    return sensor
+    return watch(
+        "flow",
+        "Reports topics, Pinot tables and lake tables as materialised when new rows arrived in them; a table that has "
+        "everything its sources have is reported as well, since it is fresh even when nothing happens.",
+        specs,
+        look,
+    )
 
 
-def _topics(reports: Reports, view: ClusterView, contract: Contract) -> None:
+def _known(answer: Any, otherwise: Any) -> Any:
+    return otherwise if isinstance(answer, DroplessError) else answer
+
+
+def _topics(endpoints: Endpoints, contract: Contract) -> dict[str, tuple[list[int], datetime]]:
+    view = shared_view(endpoints)
     raw = [names.raw_topic(contract.name, source.name) for source in contract.sources]
+    found = {}
     for topic in (*raw, names.unified_topic(contract.name), names.dead_topic(contract.name)):
         partitions = view.partitions([topic])
         ends = view.ends(partitions)
         newest = view.newest(partitions)
-        if newest is None:
-            continue
-        metadata = {
-            "newest_record": dg.MetadataValue.timestamp(newest),
-            "end_offset": dg.MetadataValue.int(sum(ends.values())),
-        }
-        facts = {"ends": sorted(ends.values())}
-        event = dg.AssetMaterialization(keys.topic(topic), metadata=metadata)
-        reports.add(event, facts, repeat=False, pause=TOPIC_SECONDS)
+        if newest is not None:
+            found[topic] = sorted(ends.values()), newest
+    return found
 
 
-def _table(reports: Reports, progress: Progress, endpoints: Endpoints, contract: Contract, place: "_Place") -> None:
+def _tell_topic(tick: Tick, topic: str, ends: Sequence[int], newest: datetime) -> None:
+    metadata = {
+        "newest_record": dg.MetadataValue.timestamp(newest),
+        "end_offset": dg.MetadataValue.int(sum(ends)),
+    }
+    event = dg.AssetMaterialization(keys.topic(topic), metadata=metadata)
+    tick.tell(event, {"ends": ends}, repeat=False, pause=TOPIC_SECONDS)
+
+
+def _arrived(endpoints: Endpoints, contract: Contract, place: _Place) -> tuple[Arrived | None, bool]:
     # The readers are asked first: what arrives afterwards can only make the table more complete.
+    progress = Progress(endpoints)
     complete = all(_caught_up(progress, each) for each in readers(contract) if each.stage in (Stage.UNION, place.stage))
-    arrived = place.look(endpoints, contract.name)
+    return place.look(endpoints, contract.name), complete
+
+
+def _tell_table(tick: Tick, contract: Contract, place: _Place, arrived: Arrived | None, *, complete: bool) -> None:
     if arrived is None or arrived.newest is None:
         return
     # A complete table is confirmed again and again; otherwise only new rows are news.
     facts = {"newest": arrived.newest, "rows": arrived.rows, "confirmed": _slot() if complete else None}
     metadata = _metadata(arrived, complete=complete)
-    reports.add(dg.AssetMaterialization(place.key(contract.name), metadata=metadata), facts, repeat=False)
+    tick.tell(dg.AssetMaterialization(place.key(contract.name), metadata=metadata), facts, repeat=False)
+
+
+def _judge_freshness(tick: Tick, contract: Contract, age: float | DroplessError | None) -> None:
+    asset = keys.pinot_table(contract.name)
+    check = dg.AssetCheckKey(asset, FRESH)
+    if isinstance(age, DroplessError):
+        tick.judge(check, Verdict(False, str(age)))
+        return
+    window: list[float] = tick.memory.setdefault(f"{contract.name}.freshness", [])
+    if age is None:
+        tick.judge(check, Verdict(False, "No row and no heartbeat tells how fresh the table is.", risk=False))
+        return
+    window[:] = [*window, age][-WINDOW_LOOKS:]
+    # Under transactions freshness is a sawtooth: only its lowest point over a while tells of a delay (pinot#17598).
+    lowest = min(window)
+    metadata = {
+        "freshness_seconds": dg.MetadataValue.float(round(age, 3)),
+        "lowest_freshness_seconds": dg.MetadataValue.float(round(lowest, 3)),
+    }
+    tick.tell(dg.AssetObservation(asset, metadata=metadata), {"at": tick.now}, pause=OBSERVE_SECONDS)
+    limits = contract.freshness
+    if lowest <= limits.warn or len(window) < WINDOW_LOOKS:
+        tick.judge(check, Verdict(True, PROMISE, metadata=metadata))
+        return
+    limit = limits.fail if lowest > limits.fail else limits.warn
+    said = f"Answers are at least {lowest:.0f} s behind the sources; the contract allows {limit} s."
+    tick.judge(check, Verdict(False, said, lowest > limits.fail, metadata), {"limit": limit})
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,14 @@ TOPIC_CONFIG = {
 }
 
 
+FEATURES = "features_protect_data"
+
+
 def cluster() -> Cluster:
     brokers = tuple(Broker(number, durability.broker()) for number in (1, 2, 3))
     partitions = tuple(Partition(number, 1, (1, 2, 3), (1, 2, 3)) for number in range(3))
     topics = tuple(Topic(name, partitions, TOPIC_CONFIG) for name in ("__consumer_offsets", "raw.orders.store"))
-    return Cluster(brokers, topics)
+    return Cluster(brokers, topics, {"eligible.leader.replicas.version": 1, "transaction.version": 2})
 
 
 def with_broker(number: int, **config: str | None) -> Cluster:
@@ -47,6 +50,11 @@ def test_a_cluster_as_configured_breaks_no_promise() -> None:
     ("observed", "invariant"),
     [
         (replace(cluster(), brokers=cluster().brokers[:2]), "brokers_answer"),
+        (replace(cluster(), silent=(2,)), "brokers_answer"),
+        (replace(cluster(), features={"eligible.leader.replicas.version": 0, "transaction.version": 2}), FEATURES),
+        (replace(cluster(), features={"eligible.leader.replicas.version": 1}), FEATURES),
+        (replace(cluster(), features=None), FEATURES),
+        (with_partition(Partition(0, 2, (1, 2, 3), (1, 2, 3))), "preferred_leaders_lead"),
         (with_broker(2, min_insync_replicas="1"), "brokers_keep_the_table"),
         (with_broker(2, unclean_leader_election_enable="true"), "brokers_keep_the_table"),
         (with_broker(2, log_flush_interval_ms=None), "brokers_keep_the_table"),
@@ -89,5 +97,10 @@ def test_laxer_or_unknown_is_not(name: str, required: str, found: str | None) ->
     assert not holds(name, required, found)
 
 
-def test_only_what_shapes_later_topics_is_no_danger_to_data() -> None:
-    assert [each.name for each in INVARIANTS if not each.protects_data] == ["new_topics_are_born_safe"]
+def test_a_displaced_leader_that_could_not_lead_is_no_finding() -> None:
+    assert "preferred_leaders_lead" not in broken(with_partition(Partition(0, 2, (1, 2, 3), (2, 3))))
+
+
+def test_only_what_shapes_later_topics_or_load_is_no_danger_to_data() -> None:
+    harmless = [each.name for each in INVARIANTS if not each.protects_data]
+    assert harmless == ["new_topics_are_born_safe", "preferred_leaders_lead"]

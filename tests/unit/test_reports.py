@@ -1,5 +1,7 @@
 """A sensor tells what is new, repeats what stays, and does not flood the event log."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
@@ -7,46 +9,52 @@ from pipeline_assets.sensors import reports
 from pipeline_assets.sensors.reports import Reports
 
 
-def tick(cursor: str | None, lag: int, *, repeat: bool = True) -> tuple[int, str | None]:
-    told = Reports(cursor)
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "watch" / "sensor.json"
+
+
+def tick(file: Path, lag: int, *, repeat: bool = True) -> int:
+    told = Reports(file)
     told.add(dg.AssetObservation("unified", metadata={"lag": lag}), {"lag": lag}, repeat=repeat)
-    result = told.result()
-    return len(result.asset_events), result.cursor
+    return len(told.result().asset_events)
 
 
-def test_only_news_is_reported() -> None:
-    first, cursor = tick(None, 5)
-    same, cursor = tick(cursor, 5)
-    other, _ = tick(cursor, 6)
-    assert (first, same, other) == (1, 0, 1)
+def test_only_news_is_reported(file: Path) -> None:
+    assert [tick(file, lag) for lag in (5, 5, 6)] == [1, 0, 1]
 
 
-def test_what_stays_is_told_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, cursor = tick(None, 5)
+def test_what_stays_is_told_again_after_a_while(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tick(file, 5)
     monkeypatch.setattr(reports, "REPEAT_SECONDS", 0.0)
-    assert tick(cursor, 5)[0] == 1
-    assert tick(cursor, 5, repeat=False)[0] == 0
+    assert tick(file, 5) == 1
+    assert tick(file, 5, repeat=False) == 0
 
 
-def test_news_that_comes_too_often_is_told_now_and_then() -> None:
-    def busy(cursor: str | None, lag: int) -> Reports:
-        told = Reports(cursor)
+def test_news_that_comes_too_often_is_told_now_and_then(file: Path) -> None:
+    def busy(lag: int) -> int:
+        told = Reports(file)
         told.add(dg.AssetObservation("unified"), {"lag": lag}, pause=300)
-        return told
+        return len(told.result().asset_events)
 
-    first = busy(None, 1).result()
-    assert len(first.asset_events) == 1
-    assert len(busy(first.cursor, 2).result().asset_events) == 0
+    assert [busy(1), busy(2)] == [1, 0]
 
 
 def test_two_checks_of_one_asset_are_told_apart() -> None:
-    told = Reports(None)
+    told = Reports()
     for name in ("one", "two"):
         told.add(dg.AssetCheckEvaluation(asset_key=dg.AssetKey("kafka"), check_name=name, passed=True), {"found": []})
     assert len(told.result().asset_events) == 2
 
 
-def test_memory_lasts_from_tick_to_tick() -> None:
-    told = Reports(None)
+def test_memory_lasts_from_tick_to_tick(file: Path) -> None:
+    told = Reports(file)
     told.memory["orders.union"] = [("raw.orders.store", 0, 17)]
-    assert Reports(told.result().cursor).memory == {"orders.union": [["raw.orders.store", 0, 17]]}
+    assert told.result().cursor is None
+    assert Reports(file).memory == {"orders.union": [["raw.orders.store", 0, 17]]}
+
+
+def test_a_file_that_was_cut_off_only_makes_everything_news(file: Path) -> None:
+    tick(file, 5)
+    file.write_text(file.read_text()[:20])
+    assert tick(file, 5) == 1

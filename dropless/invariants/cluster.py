@@ -1,4 +1,4 @@
-"""What must hold on the running Kafka cluster at every moment, judged on what was observed.
+"""What must hold on the running Kafka cluster at every moment: brokers, topics, features.
 
 The durability table says what is asked for; this says whether the brokers and every topic, Kafka's
 own included, live up to it.
@@ -6,11 +6,12 @@ own included, live up to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from dropless import durability
+from dropless.invariants.model import Finding, Invariant, unkept
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Broker:
 
 @dataclass(frozen=True)
 class Partition:
-    """Where a partition's copies are; `leader` is None while there is none."""
+    """Where a partition's copies are; `leader` is None while there is none. The first replica is the preferred one."""
 
     number: int
     leader: int | None
@@ -42,69 +43,38 @@ class Topic:
 
 @dataclass(frozen=True)
 class Cluster:
-    """One look at the whole cluster."""
+    """One look at the whole cluster; `features` are the finalised levels, None where nobody could be asked."""
 
     brokers: tuple[Broker, ...]
     topics: tuple[Topic, ...]
+    features: Mapping[str, int] | None = None
+    # Brokers that are registered but did not answer when asked for their configuration.
+    silent: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One place where an invariant does not hold."""
-
-    where: str
-    expected: str
-    found: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Invariant:
-    """One promise; `protects_data` is False when only data written later is at stake."""
-
-    name: str
-    promise: str
-    protects_data: bool
-    findings: Callable[[Cluster], Iterator[Finding]]
-
-
-WHY: Final = {setting.name: setting.why for setting in durability.TABLE}
-# A value may be stricter than the table asks: more copies, or fewer records and milliseconds until the flush.
-AT_LEAST: Final = ("min.insync.replicas", "replication.factor", "min.isr")
-AT_MOST: Final = ("flush.interval.messages", "flush.interval.ms", "flush.messages", "flush.ms", "interval.ms")
 # What matters only when something is made, not for what already exists.
 BIRTH: Final = ("default.replication.factor", "auto.create.topics.enable")
-
-
-def holds(name: str, required: str, found: str | None) -> bool:
-    """Whether a setting's value is as required, or stricter where that is safe."""
-    if found is None:
-        return False
-    if name.endswith(AT_LEAST):
-        return int(found) >= int(required)
-    if name.endswith(AT_MOST):
-        return int(found) <= int(required)
-    return found == required
+FEATURES: Final = {
+    "eligible.leader.replicas.version": (1, "after the last in-sync replica, a stale one could lead and truncate"),
+    "transaction.version": (2, "a late marker of an old transaction could end a new one (KIP-890)"),
+}
 
 
 def _brokers(cluster: Cluster) -> Iterator[Finding]:
+    why = "each copy of a partition needs a broker of its own"
     if len(cluster.brokers) < durability.REPLICATION_FACTOR:
         names = ", ".join(str(broker.id) for broker in cluster.brokers) or "none"
-        yield Finding(
-            "the cluster",
-            f"{durability.REPLICATION_FACTOR} brokers that answer",
-            names,
-            "each copy of a partition needs a broker of its own",
-        )
+        yield Finding("the cluster", f"{durability.REPLICATION_FACTOR} brokers that answer", names, why)
+    for silent in cluster.silent:
+        yield Finding(f"broker {silent}", "an answer", "none, though it is registered", why)
 
 
 def _broker_settings(cluster: Cluster, *, birth: bool) -> Iterator[Finding]:
+    required = {name: value for name, value in durability.broker().items() if (name in BIRTH) is birth}
     for broker in cluster.brokers:
-        for name, required in durability.broker().items():
-            found = broker.config.get(name)
-            if (name in BIRTH) is birth and not holds(name, required, found):
-                why = WHY.get(name, "Kafka's own topics would be less safe than ours")
-                yield Finding(f"broker {broker.id}, {name}", required, found or "not set", why)
+        yield from unkept(
+            f"broker {broker.id}", required, broker.config, "Kafka's own topics would be less safe than ours"
+        )
 
 
 def _replicas(cluster: Cluster) -> Iterator[Finding]:
@@ -142,12 +112,38 @@ def _topic_settings(cluster: Cluster) -> Iterator[Finding]:
         "flush.messages": str(durability.FLUSH_MESSAGES),
         "flush.ms": str(durability.FLUSH_MS),
     }
-    why = WHY | {"flush.messages": WHY["log.flush.interval.messages"], "flush.ms": WHY["log.flush.interval.ms"]}
     for topic in cluster.topics:
-        for name, value in required.items():
-            found = topic.config.get(name)
-            if not holds(name, value, found):
-                yield Finding(f"topic {topic.name}, {name}", value, found or "not set", why[name])
+        yield from unkept(f"topic {topic.name}", required, topic.config)
+
+
+def _features(cluster: Cluster) -> Iterator[Finding]:
+    for name, (level, why) in FEATURES.items():
+        found = None if cluster.features is None else cluster.features.get(name, 0)
+        if found is None or found < level:
+            said = "nobody answered" if found is None else str(found)
+            yield Finding(f"the cluster, feature {name}", f"{level} or later", said, why)
+
+
+def unpreferred(cluster: Cluster) -> list[tuple[str, int]]:
+    """Topic and partition where another than the preferred replica leads although that one is in sync."""
+    return [
+        (topic.name, each.number)
+        for topic in cluster.topics
+        for each in topic.partitions
+        if each.leader is not None and each.leader != each.replicas[0] and each.replicas[0] in each.in_sync
+    ]
+
+
+def _leaders(cluster: Cluster) -> Iterator[Finding]:
+    displaced = unpreferred(cluster)
+    if displaced:
+        shown = ", ".join(f"{topic}[{number}]" for topic, number in displaced[:10])
+        yield Finding(
+            f"{len(displaced)} partitions, {shown}{' and more' if len(displaced) > 10 else ''}",
+            "led by their preferred replica",
+            "led by another",
+            "one broker does the others' work, and its loss stops more than its share",
+        )
 
 
 def _numbers(partitions: list[Partition]) -> str:
@@ -155,7 +151,7 @@ def _numbers(partitions: list[Partition]) -> str:
     return f"partition {numbers}" + (f" and {len(partitions) - 10} more" if len(partitions) > 10 else "")
 
 
-INVARIANTS: Final = (
+INVARIANTS: Final[tuple[Invariant[Cluster], ...]] = (
     Invariant("brokers_answer", "As many brokers answer as there are copies of each record.", True, _brokers),
     Invariant(
         "brokers_keep_the_table",
@@ -176,6 +172,18 @@ INVARIANTS: Final = (
         "No topic overrides the durability table: min ISR, no unclean election, low flush limits.",
         True,
         _topic_settings,
+    ),
+    Invariant(
+        "features_protect_data",
+        "Eligible leader replicas are tracked, and transactions are guarded against late markers.",
+        True,
+        _features,
+    ),
+    Invariant(
+        "preferred_leaders_lead",
+        "Every partition is led by its preferred replica, where that is in sync.",
+        False,
+        _leaders,
     ),
 )
 

@@ -1,0 +1,89 @@
+"""One kind of look at the running system: by a sensor again and again, and by a run when somebody wants it now."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from pipeline_assets.installation import Installation
+from pipeline_assets.sensors.reports import Event, Reports
+from pipeline_assets.verdict import Verdict
+
+TICK_SECONDS = 30
+# A tick dies after 60 seconds; within this every system has answered or is reported as silent.
+PATIENCE_SECONDS = 8.0
+
+
+@dataclass
+class Tick:
+    """One look: what it may use, and what it found. `memory` lasts from tick to tick, and is empty in a run."""
+
+    name: str
+    installation: Installation
+    memory: dict[str, Any]
+    now: float = field(default_factory=time.time)
+    verdicts: dict[dg.AssetCheckKey, Verdict] = field(default_factory=dict)
+    told: list[tuple[Event, Mapping[str, Any], bool, float]] = field(default_factory=list)
+
+    def judge(self, check: dg.AssetCheckKey, verdict: Verdict, facts: Mapping[str, Any] | None = None) -> None:
+        """A check's outcome; `facts` are what makes it news beside whether it passed, its description else."""
+        self.verdicts[check] = verdict
+        news = {"passed": verdict.passed, "facts": facts if facts is not None else verdict.description}
+        self.told.append((verdict.evaluation(check), news, True, 0.0))
+
+    def tell(self, event: Event, facts: Mapping[str, Any], *, repeat: bool = True, pause: float = 0.0) -> None:
+        """An observation or materialisation, if its facts are news."""
+        self.told.append((event, facts, repeat, pause))
+
+
+Look = Callable[[Tick], None]
+
+
+def watch(
+    name: str,
+    description: str,
+    specs: Sequence[dg.AssetCheckSpec],
+    look: Look,
+    *,
+    seconds: int = TICK_SECONDS,
+    again_after: float = 0,
+) -> dg.Definitions:
+    """A sensor that looks every few seconds, and the same look as checks that a person can run.
+
+    Args:
+        name: the sensor's; the checks' step is `look_at_<name>`.
+        description: what the UI says of both.
+        specs: the checks that `look` judges.
+        look: asks and reports; it must end within `PATIENCE_SECONDS` and a little more, whatever is down.
+        seconds: between two looks.
+        again_after: seconds after which a run looks once more, where one look alone cannot tell.
+    """
+
+    @dg.sensor(
+        name=name,
+        description=description,
+        minimum_interval_seconds=seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(installation: Installation) -> dg.SensorResult:
+        reports = Reports(installation.settings.watch / f"{name}.json")
+        tick = Tick(name, installation, reports.memory)
+        look(tick)
+        for event, facts, repeat, pause in tick.told:
+            reports.add(event, facts, repeat=repeat, pause=pause)
+        return reports.result()
+
+    @dg.multi_asset_check(name=f"look_at_{name}", description=description, specs=list(specs), can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, installation: Installation) -> Iterator[dg.AssetCheckResult]:
+        tick = Tick(f"{name} now", installation, {})
+        look(tick)
+        if again_after:
+            time.sleep(again_after)
+            tick = Tick(tick.name, installation, tick.memory)
+            look(tick)
+        for check in sorted(context.selected_asset_check_keys):
+            yield tick.verdicts[check].result(check)
+
+    return dg.Definitions(sensors=[sensor], asset_checks=[checks] if specs else [])
