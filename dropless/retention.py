@@ -45,13 +45,13 @@ def seconds_left(slot: Slot, bytes_per_second: float) -> float | None:
     return max(0, slot.safe) / bytes_per_second
 
 
-def gap(seen_before: bool, slot: Slot | None, processed: int | None) -> str | None:
+def gap(slot: Slot | None, processed: int | None, *, seen_before: bool) -> str | None:
     """Why changes are certainly or possibly missing, or None.
 
     Args:
-        seen_before: whether there was a slot at an earlier look.
         slot: as it is now; None: there is none.
         processed: the position that the slot's reader has processed; None: nobody tells.
+        seen_before: whether there was a slot at an earlier look.
     """
     if slot is None:
         return "the replication slot is gone" if seen_before else None

@@ -94,7 +94,7 @@ def _accepted(file: Path) -> dict[str, float]:
 def _judge_slot(tick: Tick, check: dg.AssetCheckKey, slot: Slot | None, processed: int | None, accepted: float) -> None:
     name = check.asset_key.path[-1]
     memory: dict[str, Any] = tick.memory.setdefault(name, {})
-    if found := gap("wal" in memory, slot, processed):
+    if found := gap(slot, processed, seen_before="wal" in memory):
         # Told until it is dealt with: a slot made anew looks sound.
         memory.setdefault("gap", (tick.now, found))
     if memory.get("gap") and memory["gap"][0] < accepted:

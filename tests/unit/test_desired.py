@@ -117,7 +117,8 @@ def test_a_connector_writes_only_to_its_raw_and_its_heartbeat_topic(table: Contr
         assert {rows, heartbeats} <= made
         assert route(config, f"{prefix}.public.items") == rows
         assert route(config, f"{prefix}.Ware_house.St_ck___lager_") == rows
-        assert route(config, f"{prefix}.dropless.heartbeat") == heartbeats
+        mongodb = "mongodb.user" in config
+        assert route(config, f"{prefix}.{'shop.dropless_heartbeat' if mongodb else 'dropless.heartbeat'}") == heartbeats
         assert route(config, f"{config['topic.heartbeat.prefix']}.{prefix}") == heartbeats
 
 
@@ -132,7 +133,7 @@ def test_a_name_is_captured_as_it_is_and_never_as_an_expression() -> None:
         expression = re.split(r"(?<!\\),", config["table.include.list"])[0].replace(r"\,", ",")
         assert re.fullmatch(expression, name)
         assert not re.fullmatch(expression, "aa.b")
-    assert east["collection.include.list"] == r"east\.x\.\*\,y"
+    assert east["collection.include.list"] == r"east\.x\.\*\,y,east\.dropless_heartbeat"
 
 
 def test_no_secret_and_no_default_is_left_to_chance_in_a_connector() -> None:

@@ -29,9 +29,9 @@ def test_the_first_look_has_no_rate() -> None:
     [(False, GOOD, None), (True, GOOD, 99_000), (True, GOOD, 99_500), (False, None, None), (True, GOOD, None)],
 )
 def test_a_slot_that_begins_before_what_was_processed_leaves_no_gap(
-    seen: bool, slot: Slot | None, processed: int | None
+    *, seen: bool, slot: Slot | None, processed: int | None
 ) -> None:
-    assert gap(seen, slot, processed) is None
+    assert gap(slot, processed, seen_before=seen) is None
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_a_slot_that_begins_before_what_was_processed_leaves_no_gap(
     ],
 )
 def test_a_gap_is_told_with_its_reason(slot: Slot | None, processed: int, reason: str) -> None:
-    assert reason in (gap(True, slot, processed) or "")
+    assert reason in (gap(slot, processed, seen_before=True) or "")
