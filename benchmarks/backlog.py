@@ -21,6 +21,7 @@ from dropless.errors import NotReady
 LOAD: Final = 0.5
 """The share of the machine's cores that input, brokers and union keep busy together in the steady state."""
 FIRST_RATE: Final = 3_000
+LARGEST_STEP: Final = 3.0
 CALIBRATION_SECONDS: Final = 8.0
 STEADY_SECONDS: Final = 5.0
 CATCH_UP_SECONDS: Final = 300.0
@@ -62,7 +63,7 @@ def _half_load(bench: Bench, worker: subprocess.Popen[bytes], load: Load) -> flo
         time.sleep(CALIBRATION_SECONDS)
         after = bench.meter.look(processes, 0)
         used = (after.cpu + after.broker_cpu - before.cpu - before.broker_cpu) / (after.at - before.at) / cores
-        rate *= LOAD / used
+        rate *= min(LARGEST_STEP, LOAD / used)
     return rate
 
 
@@ -99,5 +100,5 @@ def _catch_up(bench: Bench, load: Load, near: float) -> tuple[float, int, float,
 
 
 def _done(bench: Bench, load: Load) -> int:
-    committed = bench.lab.progress()
+    committed = bench.lab.progress(load.begun)
     return sum(max(0, committed.get(place, begun) - begun) for place, begun in load.begun.items())

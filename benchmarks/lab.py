@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from benchmarks.payload import Record, records
@@ -23,6 +23,7 @@ from dropless.contract.loading import FILE
 from dropless.declared import declared
 from dropless.desired import topics
 from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
 from dropless.records import origin
 from dropless.settings import LOOPBACK, Settings
 from resources.cluster import ClusterView
@@ -32,6 +33,7 @@ from resources.waiting import until
 EXAMPLE: Final = "orders"
 WRITE_BATCH: Final = 5_000
 REQUEST_SECONDS: Final = 30
+PROGRESS_SECONDS: Final = 4.0
 
 Partition = tuple[str, int]
 """Topic and partition."""
@@ -103,6 +105,9 @@ class Lab:
         self.yardstick = f"yardstick.{table}"
         self.written = Written()
         self.environment = os.environ | self.settings.environment() | {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+        # Reads no record; read_committed would wait for pending offsets.
+        asking = durability.consumer(self.endpoints, self.group, "dropless.benchmarks.progress")
+        self._asking = Consumer(asking | {"isolation.level": "read_uncommitted"})
         self._admin = AdminClient(durability.admin_client(self.endpoints, "dropless.benchmarks"))
 
     def client_settings(self) -> dict[str, durability.ClientConfig]:
@@ -134,12 +139,23 @@ class Lab:
             future.result(2 * REQUEST_SECONDS)
         Topics(self.endpoints).wait_ready(wanted, 2 * REQUEST_SECONDS)
 
+        def missing() -> str | None:
+            # A busy broker learns late that it leads a partition.
+            try:
+                self.view.ends(self.view.partitions([each.name for each in wanted]))
+            except DroplessError as error:
+                return str(error)
+            return None
+
+        until("The topics", missing, 2 * REQUEST_SECONDS)
+
     def remove(self) -> None:
         """Remove the topics and the groups' offsets."""
         made = [each.name for each in topics(self.contract)] + [self.yardstick]
         for future in self._admin.delete_topics(made).values():
             future.result(2 * REQUEST_SECONDS)
         shutil.rmtree(self.folder / "contracts")
+        self._asking.close()
 
     def trim(self) -> None:
         """Delete what came out so far, so that the disk does not fill up."""
@@ -207,9 +223,17 @@ class Lab:
         """The raw topics' next offsets."""
         return self.view.ends(self.view.partitions(self.raw.values()))
 
-    def progress(self) -> dict[Partition, int]:
-        """What the group has committed."""
-        return self.view.committed(self.group)
+    def progress(self, places: Iterable[Partition]) -> dict[Partition, int]:
+        """What the group has committed of these partitions, pending transactions left out; nothing when it is late.
+
+        Asked many times a second: by a consumer that never joins, since librdkafka has crashed when an
+        AdminClient's question for a group's offsets ran into its time-out.
+        """
+        try:
+            answers = self._asking.committed([TopicPartition(*place) for place in places], PROGRESS_SECONDS)
+        except KafkaException:
+            return {}
+        return {(each.topic, each.partition): each.offset for each in answers if each.offset >= 0 and not each.error}
 
     # --- processes ---
 

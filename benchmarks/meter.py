@@ -11,7 +11,7 @@ from typing import Final
 import psutil
 
 from benchmarks.lab import Lab, Partition
-from dropless.errors import DroplessError, NotReady, Unreachable
+from dropless.errors import DroplessError, NotReady
 from resources.platform import LocalPlatform
 
 LOOK_SECONDS: Final = 0.02
@@ -115,7 +115,7 @@ class Meter:
         deadline = time.monotonic() + seconds
         looks: list[Look] = []
         while True:
-            committed = self._committed()
+            committed = self._lab.progress(ends)
             left = sum(max(0, end - committed.get(place, start[place])) for place, end in ends.items())
             done = round(records * (span - left) / span)
             if done and (not looks or done > looks[-1].done):
@@ -128,13 +128,6 @@ class Meter:
             if time.monotonic() > deadline:
                 raise NotReady(f"{left:,} of {span:,} offsets were left after {seconds:g} seconds.")
             time.sleep(LOOK_SECONDS)
-
-    def _committed(self) -> dict[Partition, int]:
-        try:
-            return self._lab.progress()
-        except Unreachable:
-            # A busy coordinator may answer late; the next look will tell.
-            return {}
 
 
 def _cpu(process: psutil.Process) -> float:

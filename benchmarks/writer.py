@@ -20,6 +20,8 @@ from dropless.records import origin
 PORTIONS: Final = 50
 # Between two sleeps deliveries are noted.
 LONGEST_SLEEP: Final = 0.05
+# Well below queue.buffering.max.messages.
+FULL: Final = 50_000
 POOL: Final = 2_000
 
 
@@ -124,6 +126,9 @@ class Load(threading.Thread):
             raise KafkaException(self._failure)
 
     def _put(self, record: Record) -> int:
+        # What cannot be taken now stays due, and is made up for.
+        while len(self._producer) >= FULL:
+            self._producer.poll(LONGEST_SLEEP)
         self._producer.produce(self._lab.raw[record.source], record.value, record.key, on_delivery=self._note)
         self.sent += 1
         is_change = record.value is not None
