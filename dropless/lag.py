@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from dropless.records import Partition
+
 # A transaction ends with a marker: it has an offset, but no reader ever gets it.
 MARKER: Final = 1
 
-Position = tuple[str, int]
+Position = Partition
 """A topic and a partition's number."""
 
 

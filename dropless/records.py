@@ -6,6 +6,9 @@ from typing import Final, cast
 
 from confluent_kafka import KafkaError, Message
 
+Partition = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
 END_OF_PARTITION: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the library's public codes look private
 FATAL: Final = KafkaError._FATAL  # noqa: SLF001
 REPLAYED: Final = "replayed"

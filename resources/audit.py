@@ -18,8 +18,8 @@ from dropless.contract import Contract
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.passwords import write
-from dropless.records import REPLAYED, headers, origin
-from dropless.union.ledger import Anomaly, Finding, Ledger, Partition, Window
+from dropless.records import REPLAYED, Partition, headers, origin
+from dropless.union.ledger import Anomaly, Finding, Ledger, Window
 from resources.cluster import ClusterView
 from resources.committed import CommittedReader, Progress
 from resources.compaction import Compaction

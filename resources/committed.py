@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.errors import NotReady
-from dropless.records import END_OF_PARTITION, origin
-from dropless.union.ledger import Partition
+from dropless.records import END_OF_PARTITION, Partition, origin
 
 BATCH_RECORDS = 10_000
 # An open transaction holds readers back for its time-out, and nothing holds them longer.
@@ -24,17 +23,25 @@ Progress = Callable[[int], None]
 class CommittedReader:
     """A reader under a name of its own; it holds a few partitions' fetched records in memory, never a topic."""
 
-    def __init__(self, endpoints: Endpoints, name: str, progress: Progress = lambda _: None) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        name: str,
+        progress: Progress = lambda _: None,
+        *,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
         self._config = durability.positioned_consumer(endpoints, name, name)
         self._progress = progress
+        self._silence_seconds = silence_seconds
 
-    def read(self, ranges: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
+    def read(self, ranges: Mapping[Partition, tuple[int, int]]) -> Generator[Message]:
         """Every committed record from each partition's start to before its end.
 
         An end may lie behind an open transaction: the records are awaited until it ends.
 
         Raises:
-            NotReady: nothing came for half a minute.
+            NotReady: nothing came for `silence_seconds`.
             KafkaException: a record is gone, or the brokers refuse.
         """
         open_ends = {place: end for place, (start, end) in ranges.items() if start < end}
@@ -49,10 +56,10 @@ class CommittedReader:
                 self._progress(len(messages))
                 if messages:
                     heard = time.monotonic()
-                elif time.monotonic() - heard > SILENCE_SECONDS:
+                elif time.monotonic() - heard > self._silence_seconds:
                     waiting = ", ".join(f"{topic}[{number}]" for topic, number in open_ends)
                     raise NotReady(
-                        f"Nothing more could be read of {waiting} in {SILENCE_SECONDS:.0f} s: "
+                        f"Nothing more could be read of {waiting} in {self._silence_seconds:.0f} s: "
                         "a transaction is open there, or its brokers are down."
                     )
                 for message in messages:

@@ -10,10 +10,9 @@ from confluent_kafka import Message
 
 from dropless import names
 from dropless.contract import Contract
-from dropless.records import origin
+from dropless.records import Partition, origin
 from dropless.union.compaction import Superseded
 from dropless.union.envelope import Malformed, key_reader
-from dropless.union.ledger import Partition
 from resources.cluster import ClusterView
 from resources.committed import CommittedReader
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import KafkaException, Message
 
-from dropless import durability, names
+from dropless import names
 from dropless.endpoints import Endpoints
-from dropless.errors import Unreachable
-from dropless.records import END_OF_PARTITION, headers
+from dropless.errors import NotReady, Unreachable
+from dropless.records import headers
 from resources.cluster import ClusterView
+from resources.committed import CommittedReader
 
 # Counting reads the topic, since commit markers occupy offsets too.
 COUNT_SECONDS = 4.0
-_BATCH = 5000
 
 
 @dataclass(frozen=True)
@@ -36,31 +37,21 @@ def dead_letters(endpoints: Endpoints, table: str) -> DeadLetters:
     view = ClusterView(endpoints)
     partitions = view.partitions([names.dead_topic(table)])
     starts, ends = view.starts(partitions), view.ends(partitions)
-    filled = [each for each in partitions if ends[each] > starts[each]]
-    if not filled:
-        return DeadLetters(0, counted=True, newest_reason=None)
-    consumer = Consumer(durability.positioned_consumer(endpoints, "dropless.watch", "dropless.dead_letters"))
-    try:
-        consumer.assign([TopicPartition(*each, starts[each]) for each in filled])
-        return _count(consumer, len(filled))
-    finally:
-        consumer.close()
-
-
-def _count(consumer: Consumer, unfinished: int) -> DeadLetters:
-    count, newest = 0, None
-    deadline = time.monotonic() + COUNT_SECONDS
-    while unfinished and (left := deadline - time.monotonic()) > 0:
-        for message in consumer.consume(_BATCH, min(left, 0.2)):
-            error = message.error()
-            if error is None:
+    reader = CommittedReader(endpoints, "dropless.dead_letters", silence_seconds=COUNT_SECONDS)
+    ranges = {each: (starts[each], ends[each]) for each in partitions}
+    count, newest, deadline = 0, None, time.monotonic() + COUNT_SECONDS
+    with closing(reader.read(ranges)) as letters:
+        try:
+            for letter in letters:
                 count += 1
-                newest = max(newest or message, message, key=lambda each: each.timestamp()[1])
-            elif error.code() == END_OF_PARTITION:
-                unfinished -= 1
-            else:
-                raise Unreachable(f"The dead letters cannot be read: {error.str()}.")
-    return DeadLetters(count, counted=not unfinished, newest_reason=_reason(newest))
+                newest = max(newest or letter, letter, key=lambda each: each.timestamp()[1])
+                if time.monotonic() > deadline:
+                    return DeadLetters(count, counted=False, newest_reason=_reason(newest))
+        except NotReady:
+            return DeadLetters(count, counted=False, newest_reason=_reason(newest))
+        except KafkaException as error:
+            raise Unreachable(f"The dead letters cannot be read: {error.args[0].str()}.") from None
+    return DeadLetters(count, counted=True, newest_reason=_reason(newest))
 
 
 def _reason(message: Message | None) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -13,20 +14,25 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from dropless.cli.client_settings import client_rows, client_table, documents
+from dropless.clients import Row
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 from resources.overview import Overview, TableState, overview
 
 WATCH_SECONDS = 2.0
+DIFFERS = 3
 
 
 def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print it for machines.")] = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")] = False,
-    clients: Annotated[bool, typer.Option(help="Show our Kafka clients' effective configuration, too.")] = False,
+    clients: Annotated[
+        bool, typer.Option("--clients", help="Show what each client and broker runs with, beside the durability table.")
+    ] = False,
 ) -> None:
-    """Tell how every system, process and table is; exit code 1 unless all are well.
+    """Tell how every system, process and table is; exit code 1 unless all are well, 3 when a client's settings differ.
 
     Freshness is how far Pinot may be behind the sources at most: while changes come, the age of the
     newest one that is visible; while none come, the age of the connector's last sign of life.
@@ -39,20 +45,33 @@ def status(
     if watch:
         with Live(console=console, auto_refresh=False) as live:
             while True:
-                live.update(_page(overview(settings, endpoints), clients=clients), refresh=True)
+                live.update(_page(*_look(settings, endpoints, clients=clients)), refresh=True)
                 time.sleep(WATCH_SECONDS)
     with console.status("Asking all systems"):
-        seen = overview(settings, endpoints)
+        seen, found = _look(settings, endpoints, clients=clients)
     if as_json:
-        typer.echo(json.dumps(as_document(seen, clients=clients)))
+        typer.echo(json.dumps(as_document(seen, found)))
     else:
-        console.print(_page(seen, clients=clients))
+        console.print(_page(seen, found))
+    if not all(row.kept for row in found or ()):
+        raise typer.Exit(DIFFERS)
     if not seen.healthy:
         raise typer.Exit(1)
 
 
-def as_document(seen: Overview, *, clients: bool = False) -> dict[str, Any]:
-    """An overview for machines: sizes in bytes, ages in seconds, lag and dead letters in records."""
+def _look(settings: Settings, endpoints: Endpoints, *, clients: bool) -> tuple[Overview, list[Row] | None]:
+    seen = overview(settings, endpoints)
+    if not clients:
+        return seen, None
+    found, problems = client_rows(settings, endpoints, seen)
+    return replace(seen, problems=[*seen.problems, *problems]), found
+
+
+def as_document(seen: Overview, found: Sequence[Row] | None = None) -> dict[str, Any]:
+    """An overview for machines: sizes in bytes, ages in seconds, lag and dead letters in records.
+
+    With the rows of the durability table, all that our own clients run with is told, too.
+    """
     document: dict[str, Any] = {
         "healthy": seen.healthy,
         "problems": list(seen.problems),
@@ -81,13 +100,16 @@ def as_document(seen: Overview, *, clients: bool = False) -> dict[str, Any]:
         },
         "resident_bytes": seen.resident_bytes,
     }
-    return document | ({"clients": dict(seen.clients)} if clients else {})
+    if found is None:
+        return document
+    return document | {"clients": dict(seen.clients), "durability": documents(found)}
 
 
-def _page(seen: Overview, *, clients: bool) -> RenderableType:
+def _page(seen: Overview, found: Sequence[Row] | None) -> RenderableType:
     parts: list[RenderableType] = [_systems(seen), _tables(seen)]
-    if clients:
-        parts += [_client(name, config) for name, config in seen.clients.items()]
+    if found is not None:
+        parts.append(client_table(found))
+        parts += [f"[bold red]![/] {escape(row.client)}: {row.setting} differs" for row in found if not row.kept]
     parts += [
         f"The newest dead letter of {name}: {escape(table.dead_letters.newest_reason)}"
         for name, table in seen.tables.items()
@@ -126,14 +148,6 @@ def _dead(table: TableState) -> str:
     if found is None:
         return "?"
     return f"{found.count:,}" if found.counted else f"more than {found.count:,}"
-
-
-def _client(name: str, config: Mapping[str, Any]) -> Table:
-    table = Table("setting", "value", title=f"Clients of {name}", title_justify="left")
-    for client, settings in config.items():
-        for setting, value in settings.items():
-            table.add_row(f"{client}: {setting}", escape(str(value)))
-    return table
 
 
 def _rounded(seconds: float | None) -> float | None:

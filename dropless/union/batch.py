@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Message, TopicPartition
 
-from dropless.records import origin
+from dropless.records import Partition, origin
 from dropless.union.outcome import Dead, Mapper
 
-Partition = tuple[str, int]
-"""Topic and partition."""
 Headers = list[tuple[str, bytes]]
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from dropless.union.ledger import Partition
+from dropless.records import Partition
 
 Offset = Callable[[], int]
 """Tells a row's raw offset; asked only when it matters, since reading it costs."""

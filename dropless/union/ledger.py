@@ -12,8 +12,7 @@ from enum import StrEnum
 
 import numpy as np
 
-Partition = tuple[str, int]
-"""Topic and partition."""
+from dropless.records import Partition
 
 
 class Anomaly(StrEnum):

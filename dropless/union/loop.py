@@ -16,8 +16,8 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from dropless.errors import DroplessError
-from dropless.records import END_OF_PARTITION, FATAL, POSITION_GONE, origin
-from dropless.union.batch import Partition, Route, fill
+from dropless.records import END_OF_PARTITION, FATAL, POSITION_GONE, Partition, origin
+from dropless.union.batch import Route, fill
 from dropless.union.slot import Slot
 from dropless.union.status import Status
 from dropless.union.transaction import Fenced, SlotTaken, Stopping, Transactions

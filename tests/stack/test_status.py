@@ -8,8 +8,10 @@ import sys
 from collections import Counter
 from typing import Any
 
+import httpx
 import pytest
 
+from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.example import SOURCES, load, truth
 from dropless.example.measure import measure_freshness
@@ -45,6 +47,45 @@ def test_status_tells_rows_freshness_lag_memory_and_clients(settings: Settings, 
     assert found["clients"]["union-orders-0"]["producer"]["acks"] == "all"
     assert found["clients"]["lake-orders"]["consumer"]["isolation.level"] == "read_committed"
     assert "password" not in json.dumps(found).lower()
+
+
+def test_every_client_and_broker_is_told_beside_the_durability_table(settings: Settings, endpoints: Endpoints):
+    told = dropless("status", "--json", "--clients")
+    rows = json.loads(told.stdout)["durability"]
+    assert [row for row in rows if not row["kept"]] == []
+    assert {(row["client"], row["layer"]) for row in rows} >= {
+        *((f"broker {number}", "broker") for number in (1, 2, 3)),
+        ("union-orders-0", "producer"),
+        ("union-orders-0", "consumer"),
+        ("union-orders-0", "streams"),
+        ("lake-orders", "consumer"),
+        ("kafka-connect-1", "producer"),
+        ("connector orders.store", "producer"),
+        ("connector orders.marketplace", "producer"),
+        ("Pinot orders", "consumer"),
+    }
+    assert {(row["layer"], row["setting"]) for row in rows} == {(each.layer, each.name) for each in durability.TABLE}
+    assert all(row["read_from"] for row in rows)
+    assert told.returncode == 0
+
+
+def test_a_connector_whose_retries_may_overtake_differs(settings: Settings, endpoints: Endpoints):
+    url = f"{endpoints.kafka_connect[0]}/connectors/orders.store/config"
+    config = httpx.get(url, trust_env=False).json()
+    try:
+        _put(url, config | {"producer.override.max.in.flight.requests.per.connection": "5"})
+        told = dropless("status", "--json", "--clients")
+        differing = [row for row in json.loads(told.stdout)["durability"] if not row["kept"]]
+        assert [(row["client"], row["setting"], row["required"], row["effective"]) for row in differing] == [
+            ("connector orders.store", "max.in.flight.requests.per.connection", "1", "5")
+        ]
+        assert told.returncode == 3
+    finally:
+        _put(url, config)
+
+
+def _put(url: str, config: dict[str, str]) -> None:
+    httpx.put(url, json=config, trust_env=False, timeout=90).raise_for_status()
 
 
 def test_a_change_is_visible_within_seconds(settings: Settings, endpoints: Endpoints):

@@ -1,0 +1,74 @@
+"""Every client's settings beside what the durability table asks of it. Pure: it is told what was read where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dropless import durability
+from dropless.invariants import holds
+
+
+@dataclass(frozen=True)
+class Client:
+    """One client or broker as it was found: `settings` under the names of its layer of the durability table."""
+
+    name: str
+    layer: durability.Layer
+    settings: Mapping[str, str]
+    read_from: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the durability table for one client; `effective` is None where the client does not set it."""
+
+    client: str
+    layer: durability.Layer
+    setting: str
+    required: str
+    effective: str | None
+    read_from: str
+
+    @property
+    def kept(self) -> bool:
+        """Whether the client keeps to the table."""
+        return holds(self.setting, self.required, self.effective)
+
+
+def rows(clients: Iterable[Client]) -> list[Row]:
+    """Each client against each row of its layer."""
+    return [
+        Row(client.name, client.layer, name, required, client.settings.get(name), client.read_from)
+        for client in clients
+        for name, required in durability.layer(client.layer).items()
+    ]
+
+
+def own(name: str, effective: Mapping[str, Mapping[str, object]], read_from: str) -> list[Client]:
+    """The clients of a process of ours, which tells them itself."""
+    found: list[Client] = []
+    for layer in ("producer", "consumer"):
+        if layer in effective:
+            settings = {key: _text(value) for key, value in effective[layer].items()}
+            found.append(Client(name, layer, settings, read_from))
+    return found
+
+
+def prefixed(name: str, layer: durability.Layer, config: Mapping[str, str], prefix: str, read_from: str) -> Client:
+    """A client whose settings stand among others, behind a prefix."""
+    settings = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    return Client(name, layer, settings, read_from)
+
+
+def streams(name: str, effective: Mapping[str, Mapping[str, object]], copies: str, read_from: str) -> Client:
+    """A union process as the stream processor that it is.
+
+    With a transactional id it is exactly once; what it keeps is Kafka's own topics, of which there are `copies`.
+    """
+    exactly = "exactly_once_v2" if effective.get("producer", {}).get("transactional.id") else "at_least_once"
+    return Client(name, "streams", {"processing.guarantee": exactly, "replication.factor": copies}, read_from)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
