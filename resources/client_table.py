@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+from dropless import names
 from dropless.clients import Client, own, prefixed, streams
 from dropless.contract import Contract
 from dropless.endpoints import Endpoints
@@ -29,10 +30,10 @@ def clients(
     found: list[Client] = []
     problems: list[str] = []
     asked = [partial(_kafka, settings, endpoints, contracts, effective), partial(_servers, servers)]
-    asked += [
-        partial(_connector, endpoints, contract.name, each.name) for contract in contracts for each in contract.sources
-    ]
-    asked += [partial(_pinot, servers, contract.name) for contract in contracts]
+    for contract in contracts:
+        connectors = [names.connector(contract.name, source.name) for source in contract.sources]
+        asked += [partial(_connector, servers, name) for name in connectors]
+        asked.append(partial(_pinot, servers, contract.name))
     for ask in asked:
         try:
             found += ask()
