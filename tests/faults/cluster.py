@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import psutil
+import disk
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
@@ -23,6 +22,8 @@ from resources.cluster import ClusterView
 BROKERS = (1, 2, 3)
 CONTROLLER = "kafka-controller-1"
 REGISTRY = "schema-registry"
+# Some seconds, unless the machine is busy with much else.
+WHOLE_SECONDS = 300.0
 
 
 class Brokers:
@@ -52,7 +53,7 @@ class Brokers:
 
     def kill(self, *brokers: int) -> None:
         """Kill them at once; supervisord starts them again at once."""
-        for pid in [self._pid(_name(broker)) for broker in brokers]:
+        for pid in [self.pid(broker) for broker in brokers]:
             os.kill(pid, signal.SIGKILL)
 
     def kill_controller(self) -> None:
@@ -70,14 +71,14 @@ class Brokers:
 
     def bring_down(self, *brokers: int) -> None:
         """Kill them at once and keep them down until they are started."""
-        pids = {broker: self._pid(_name(broker)) for broker in brokers}
+        pids = {broker: self.pid(broker) for broker in brokers}
         # Suspended they don't see supervisord's SIGTERM, so that none of them ends in good order.
         for pid in pids.values():
             os.kill(pid, signal.SIGSTOP)
         for broker, pid in pids.items():
             self._supervisor.stop(_name(broker), wait=False)
             os.kill(pid, signal.SIGKILL)
-        _until(lambda: not any(self._pid(_name(broker)) for broker in brokers), "the brokers did not die", 20)
+        _until(lambda: not any(self.pid(broker) for broker in brokers), "the brokers did not die", 60)
 
     def start(self, broker: int) -> None:
         self._supervisor.start_program(_name(broker))
@@ -104,46 +105,22 @@ class Brokers:
 
     @contextmanager
     def disks_full(self, *brokers: int) -> Iterator[None]:
-        """No file of these brokers can grow, whatever process they are; a broker without a disk ends."""
-        freed = threading.Event()
-
-        def fill() -> None:
-            while not freed.wait(0.05):
-                for broker in brokers:
-                    self._limit_files(broker)
-
-        filler = threading.Thread(target=fill, name="disk", daemon=True)
-        before = {broker: self._pid(_name(broker)) for broker in brokers}
-        filler.start()
-        try:
+        """These brokers have died of a full disk, and die again as often as they start, until it is freed."""
+        dead = {broker: self.pid(broker) for broker in brokers}
+        with disk.full(lambda: [self.pid(broker) for broker in brokers]):
             _until(
-                lambda: all(self._pid(_name(broker)) != pid for broker, pid in before.items()),
+                lambda: all(self.pid(broker) != pid for broker, pid in dead.items()),
                 "a broker with a full disk went on",
-                60,
+                WHOLE_SECONDS,
             )
             yield
-        finally:
-            freed.set()
-            filler.join()
-            # Whoever still has the limit frees its disk and is started again if it has given up.
-            for broker in brokers:
-                self._limit_files(broker, psutil.RLIM_INFINITY)
-                self.start(broker)
-
-    def _limit_files(self, broker: int, size: int = 0) -> None:
-        pid = self._pid(_name(broker))
-        if not pid:
-            return
-        try:
-            process = psutil.Process(pid)
-            _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
-            process.rlimit(psutil.RLIMIT_FSIZE, (size, hard))
-        except psutil.NoSuchProcess:
-            return
+        for broker in brokers:
+            # supervisord gives up on what dies at once too often.
+            self.start(broker)
 
     # --- waiting ---
 
-    def wait_until_up(self, broker: int, seconds: float = 60) -> None:
+    def wait_until_up(self, broker: int, seconds: float = WHOLE_SECONDS) -> None:
         """Until the broker takes requests, with whatever others there are."""
 
         def up() -> bool:
@@ -154,7 +131,7 @@ class Brokers:
 
         _until(up, f"broker {broker} did not come up", seconds)
 
-    def wait_until_out_of_sync(self, broker: int, topic: str, seconds: float = 60) -> None:
+    def wait_until_out_of_sync(self, broker: int, topic: str, seconds: float = WHOLE_SECONDS) -> None:
         """Until no partition of the topic counts on the broker."""
 
         def out() -> bool:
@@ -163,7 +140,7 @@ class Brokers:
 
         _until(out, f"broker {broker} stays in sync", seconds)
 
-    def wait_until_whole(self, seconds: float = 120) -> None:
+    def wait_until_whole(self, seconds: float = WHOLE_SECONDS) -> None:
         """Until every partition has a leader and all its replicas in sync."""
         deadline = time.monotonic() + seconds
         while True:
@@ -185,6 +162,10 @@ class Brokers:
                 if each.leader is None or set(each.in_sync) != set(each.replicas):
                     return f"{topic.name}[{each.number}]"
         return ""
+
+    def pid(self, broker: int) -> int:
+        """A broker's process, 0 when it has none."""
+        return self._pid(_name(broker))
 
     def _pid(self, name: str) -> int:
         return self._supervisor.processes()[name].pid

@@ -11,8 +11,6 @@ from cluster import Brokers
 from traffic import Reader, SmallUnion, Writer
 from workers import Workers
 
-from dropless.settings import Settings
-
 # Far above what is measured: a busy machine takes a minute to start a broker.
 RECOVERY_SECONDS = 180
 # Answers that were under way when the brokers died.
@@ -23,7 +21,6 @@ IN_FLIGHT_SECONDS = 1.0
 class Scene:
     """A small union under traffic, its workers and its brokers; every choice is drawn from one seed."""
 
-    settings: Settings
     union: SmallUnion
     brokers: Brokers
     workers: Workers

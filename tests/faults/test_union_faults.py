@@ -25,7 +25,7 @@ from dropless.settings import Settings
 
 RATE = 800
 
-pytestmark = pytest.mark.timeout(2400 if WANTED == "all" else 600)
+pytestmark = pytest.mark.timeout(3600 if WANTED == "all" else 1500)
 
 
 @pytest.fixture
@@ -48,10 +48,8 @@ def union(tmp_path: Path, endpoints: Endpoints, settings: Settings, brokers: Bro
 
 
 @pytest.fixture
-def scene(settings: Settings, union: SmallUnion, brokers: Brokers, seed: int) -> Iterator[Scene]:
-    made = Scene(
-        settings, union, brokers, Workers(union, 2), Writer(union, RATE), Reader(union), random.Random(seed)
-    )  # fmt: skip
+def scene(union: SmallUnion, brokers: Brokers, seed: int) -> Iterator[Scene]:
+    made = Scene(union, brokers, Workers(union, 2), Writer(union, RATE), Reader(union), random.Random(seed))
     for thread in (made.workers, made.writer, made.reader):
         thread.start()
     yield made
