@@ -28,9 +28,9 @@ def check(scene: Scene, bookmark: Path) -> None:
     _reader_has_all(scene, len(rows))
     reader.finish()
 
-    assert reader.wrong == []
+    assert not reader.wrong, f"the reader saw {len(reader.wrong)} wrong things, such as {reader.wrong[:3]}"
     report = audit(union.endpoints, union.contract, bookmark)
-    assert report.findings == ()
+    assert not report.findings, f"the audit has {len(report.findings)} findings, such as {report.findings[:3]}"
     assert report.records == len(alive) > 1000
     _raw_is_what_was_written(scene, raw)
     _rows_are_what_the_raw_records_say(scene, raw, rows)
