@@ -39,8 +39,7 @@ def compile_mapping(contract: Contract, source_name: str) -> Mapper:
     """
     source = contract.source(source_name)
     plain = plain_mapping(contract, source_name)
-    topic, first = names.raw_topic(contract.name, source.name), source.epoch << EPOCH_BITS
-    return shortcut(plain, source, contract.columns, fields(contract), topic=topic, first_position=first)
+    return shortcut(plain, contract, source, fields(contract), source.epoch << EPOCH_BITS)
 
 
 def fields(contract: Contract) -> tuple[str, ...]:

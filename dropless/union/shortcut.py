@@ -1,6 +1,6 @@
 """A mapper of a source's common records, written as one Python function and compiled.
 
-It leaves every other record to the plain mapping: deletions, dead letters, whatever is not as Debezium
+It leaves every other record to the plain mapping: tombstones, dead letters, whatever is not as Debezium
 usually writes it. Both give the same bytes. What no column takes is not looked at.
 """
 
@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import orjson
 
-from dropless.contract import Column, Source
+from dropless.contract import Column, Contract, Source
 from dropless.contract.literals import LONG_RANGE
+from dropless.names import raw_topic
 from dropless.union.columns import field_reader
 from dropless.union.envelope import PREFIX_END, document_id, key_columns, key_part
 from dropless.union.inline import Uncommon, inline, uncommon
@@ -28,30 +29,51 @@ _Value = str | _Long | float | bool | None
 _OBJECT_ID: Final = re.compile(r'\{"\$oid": ?"([0-9a-f]{24})"\}')
 
 
-def shortcut(
-    plain: Mapper, source: Source, columns: Sequence[Column], fields: Sequence[str], *, topic: str, first_position: int
-) -> Mapper:
+def shortcut(plain: Mapper, contract: Contract, source: Source, fields: Sequence[str], first_position: int) -> Mapper:
     """The mapper of a source's raw topic that asks `plain` for all but the common records.
 
     `fields` are a unified row's: the system columns as `mapping` has them, then the contract's.
     """
+    columns, topic = contract.columns, raw_topic(contract.name, source.name)
+    time = [column.name for column in columns].index(contract.time_column)
     names: dict[str, Any] = {
         "plain": plain, "uncommon": uncommon, "UNCOMMON": _UNCOMMON, "Row": Row, "new": tuple.__new__,
         "dumps": orjson.dumps, "document": _document, "source": source.name, "topic": topic,
         "first_position": first_position,
     }  # fmt: skip
     key = _key(source, names)
-    row = "row = change.after" if source.postgresql else "row = document(change.after)"
     reads, taken = [], _Taken(source, names)
     for number, column in enumerate(columns):
         value = inline(column, source, f"_{number}")
         names |= value.names
         reads += [*taken.read(column, number), f"c{number} = {value.code}"]
-    names["decode"] = msgspec.json.Decoder(_envelope(taken.struct() if source.postgresql else str)).decode
-    system = ["key", "source", "change.op", "False", "change.source.ts_us", "topic", "partition", "offset", "position"]
+    state = taken.struct() if source.postgresql else str
+    names |= {"decode": msgspec.json.Decoder(_envelope(state)).decode, "before": msgspec.json.Decoder(state).decode}
+    row = "before(change.before) if deleted else change.after"
+    system = [
+        "key",
+        "source",
+        "change.op",
+        "deleted",
+        "change.source.ts_us",
+        "topic",
+        "partition",
+        "offset",
+        "position",
+    ]
     values = [*system, *(f"c{number}" for number in range(len(columns)))]
     written = ", ".join(f"{field!r}: {value}" for field, value in zip(fields, values, strict=True))
-    lines = ["change = decode(value)", row, f"key = {key}", *reads, "position = first_position + offset"]
+    lines = [
+        "change = decode(value)",
+        'deleted = change.op == "d"',
+        f"row = {row if source.postgresql else f'document({row})'}",
+        # Of a deletion nothing may be known but its key; that is for the plain mapping.
+        "if not row: uncommon()",
+        f"key = {key}",
+        *reads,
+        f"if deleted and c{time} is None: uncommon()",
+        "position = first_position + offset",
+    ]
     body = "\n            ".join([*lines, f"return new(Row, (key.encode(), dumps({{{written}}})))"])
     text = f"""
 def mapper(raw_key, value, partition, offset):
@@ -105,8 +127,14 @@ class _Origin(msgspec.Struct, gc=False):
     ts_us: Annotated[int, msgspec.Meta(ge=FIRST, le=LAST)]
 
 
-def _envelope(after: type) -> type:
-    fields = [("op", Literal["c", "u", "r"]), ("after", after), ("source", _Origin)]
+def _envelope(state: Any) -> type:
+    # What was before counts in a deletion only, and is not decoded in an update.
+    fields: list[Any] = [
+        ("op", Literal["c", "u", "r", "d"]),
+        ("source", _Origin),
+        ("before", msgspec.Raw, msgspec.Raw(b"")),
+        ("after", state | None, None),
+    ]
     return msgspec.defstruct("Change", fields, gc=False)
 
 
