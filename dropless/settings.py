@@ -79,6 +79,11 @@ class Settings:
         return self.state / "watch"
 
     @property
+    def alerts(self) -> Path:
+        """Where alerts go beside the log: a TOML file, `DROPLESS_ALERTS` or `alerts.toml` in the state folder."""
+        return Path(os.environ.get("DROPLESS_ALERTS") or self.state / "alerts.toml").resolve()
+
+    @property
     def repairs(self) -> bool:
         """Whether what can safely be repaired is repaired by itself; `DROPLESS_REPAIRS=off` leaves it to people."""
         return os.environ.get("DROPLESS_REPAIRS", "on") != "off"
@@ -101,6 +106,7 @@ class Settings:
             "DROPLESS_CONTRACTS": str(self.contracts),
             "DROPLESS_PORT_BASE": str(self.port_base),
             "DROPLESS_TOPOLOGY": self.topology.value,
+            "DROPLESS_ALERTS": str(self.alerts),
             "DROPLESS_REPAIRS": "on" if self.repairs else "off",
         }
 

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from pipeline_assets.gaps import accept_gaps
+from pipeline_assets.housekeeping import prune_history
+from pipeline_assets.housekeeping import schedule as nightly
+from pipeline_assets.repairs import repair
 from pipeline_assets.union import replay_dead_letters
 
 
@@ -34,4 +38,7 @@ def definitions(audits: Sequence[dg.AssetChecksDefinition]) -> dg.Definitions:
     hourly = dg.ScheduleDefinition(
         job=audit, cron_schedule="17 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
     )
-    return dg.Definitions(jobs=[provision, find_drift, audit, replay_dead_letters], schedules=[hourly])
+    return dg.Definitions(
+        jobs=[provision, find_drift, repair, audit, replay_dead_letters, prune_history, accept_gaps],
+        schedules=[hourly, nightly],
+    )

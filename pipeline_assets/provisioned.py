@@ -71,12 +71,13 @@ def provisioned(
                 yield Verdict(False, str(error)).result(check)
             return
         for check in sorted(context.selected_asset_check_keys):
-            yield _verdict(_own_changes(plan, check.asset_key, key_of)).result(check)
+            yield drift_verdict(_own_changes(plan, check.asset_key, key_of)).result(check)
 
     return dg.Definitions(assets=[materialise], asset_checks=[drift])
 
 
-def _verdict(plan: Plan) -> Verdict:
+def drift_verdict(plan: Plan) -> Verdict:
+    """What a plan says of drift: nothing to do, something missing, or something different."""
     if plan.empty:
         return Verdict(True, "As declared.", metadata=plan_metadata(plan))
     missing = [change.desired.name for change in plan.changes if change.action is Action.CREATE]

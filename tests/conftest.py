@@ -39,6 +39,8 @@ def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
         "DROPLESS_STATE": str(folder / "s"),
         "DROPLESS_PORT_BASE": PORT_BASE,
         "DROPLESS_TOPOLOGY": "compact",
+        # Tests break things and look at them; those of repairs start them themselves.
+        "DROPLESS_REPAIRS": "off",
     }
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)

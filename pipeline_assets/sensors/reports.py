@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,11 +48,11 @@ class Reports:
             self._told[name] = (digest, time.time())
             self.events.append(event)
 
-    def result(self) -> dg.SensorResult:
+    def result(self, runs: Sequence[dg.RunRequest] = ()) -> dg.SensorResult:
         """What the tick returns; what was told is remembered."""
         if self._file:
             _write(self._file, {"memory": self.memory, "told": self._told})
-        return dg.SensorResult(asset_events=self.events)
+        return dg.SensorResult(run_requests=list(runs), asset_events=self.events)
 
 
 def _read(file: Path | None) -> dict[str, Any]:

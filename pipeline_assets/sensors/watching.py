@@ -26,6 +26,10 @@ class Tick:
     now: float = field(default_factory=time.time)
     verdicts: dict[dg.AssetCheckKey, Verdict] = field(default_factory=dict)
     told: list[tuple[Event, Mapping[str, Any], bool, float]] = field(default_factory=list)
+    # What Dagster knows, and the runs to ask for: a run looks without either.
+    instance: dg.DagsterInstance | None = None
+    checks: Sequence[dg.AssetCheckKey] = ()
+    runs: list[dg.RunRequest] = field(default_factory=list)
 
     def judge(self, check: dg.AssetCheckKey, verdict: Verdict, facts: Mapping[str, Any] | None = None) -> None:
         """A check's outcome; `facts` are what makes it news beside whether it passed, its description else."""
@@ -49,6 +53,7 @@ def watch(
     *,
     seconds: int = TICK_SECONDS,
     again_after: float = 0,
+    job: dg.JobDefinition | None = None,
 ) -> dg.Definitions:
     """A sensor that looks every few seconds, and the same look as checks that a person can run.
 
@@ -59,21 +64,25 @@ def watch(
         look: asks and reports; it must end within `PATIENCE_SECONDS` and a little more, whatever is down.
         seconds: between two looks.
         again_after: seconds after which a run looks once more, where one look alone cannot tell.
+        job: what the sensor may ask to be run.
     """
 
     @dg.sensor(
         name=name,
         description=description,
+        job=job,
         minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def sensor(installation: Installation) -> dg.SensorResult:
+    def sensor(context: dg.SensorEvaluationContext, installation: Installation) -> dg.SensorResult:
         reports = Reports(installation.settings.watch / f"{name}.json")
-        tick = Tick(name, installation, reports.memory)
+        graph = context.repository_def.asset_graph if context.repository_def else None
+        known = sorted(graph.asset_check_keys) if graph else []
+        tick = Tick(name, installation, reports.memory, instance=context.instance, checks=known)
         look(tick)
         for event, facts, repeat, pause in tick.told:
             reports.add(event, facts, repeat=repeat, pause=pause)
-        return reports.result()
+        return reports.result(tick.runs)
 
     @dg.multi_asset_check(name=f"look_at_{name}", description=description, specs=list(specs), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, installation: Installation) -> Iterator[dg.AssetCheckResult]:

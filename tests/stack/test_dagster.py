@@ -18,6 +18,10 @@ from resources.platform import LocalPlatform
 KAFKA = ("platform", "kafka")
 HEARTBEAT = names.heartbeat_topic("orders", "store")
 TICK_SECONDS = 30
+SENSORS = (
+    *("alerts", "consumer_lag", "dead_letters", "drift_and_repair", "durability", "flow", "heartbeat", "processes"),
+    "retention",
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ def test_the_code_location_is_loaded_and_its_sensors_run(web: Webserver) -> None
     [repository] = web.ask(LOCATION)["repositoriesOrError"]["nodes"]
     assert repository["location"]["name"] == "dropless"
     status = {sensor["name"]: sensor["sensorState"]["status"] for sensor in repository["sensors"]}
-    assert status == dict.fromkeys(("consumer_lag", "durability", "flow"), "RUNNING")
+    assert status == dict.fromkeys(SENSORS, "RUNNING")
 
 
 def test_provisioning_again_changes_nothing_and_is_quick(web: Webserver) -> None:

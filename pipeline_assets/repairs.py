@@ -1,0 +1,113 @@
+"""The repair of what can safely be repaired without a person: one job, bounded attempts, one clear end."""
+
+import time
+from collections.abc import Callable
+
+import dagster as dg
+
+from dropless.attempts import Ailment
+from dropless.contract import load_contracts
+from dropless.errors import DroplessError
+from pipeline_assets.installation import Installation
+from pipeline_assets.presentation import table
+from resources.platform import LocalPlatform
+from resources.repair import Repair, Repairs
+
+ATTEMPTS = 3
+# Doubled after each attempt.
+FIRST_PAUSE_SECONDS = 5.0
+# A mended thing is given so long to be well again.
+WELL_SECONDS = 45.0
+LOOK_SECONDS = 2.0
+KINDS = (
+    "restart_dead_processes",
+    "undo_overrides",
+    "reapply_drifted",
+    "restart_failed_tasks",
+    "elect_preferred_leaders",
+)
+DESCRIPTIONS = {
+    "restart_dead_processes": "Start every process that should run and that supervisord has given up or was told to "
+    "stop.",
+    "undo_overrides": "Take back settings that somebody gave to running brokers, to our topics or to Kafka's own, and "
+    "that weaken the durability table.",
+    "reapply_drifted": "Apply what is declared and differs or is missing; what would lose data is left to a person.",
+    "restart_failed_tasks": "Restart connectors and tasks that have failed; those that run go on.",
+    "elect_preferred_leaders": "Give every partition back to its preferred leader, so that the brokers share the work.",
+}
+
+
+def repairs(installation: Installation) -> Repairs:
+    """Everything that can be repaired on this installation; nothing connects before it is used."""
+    settings = installation.settings
+    contracts = load_contracts(settings.contracts)
+    return Repairs(contracts, installation.endpoints, LocalPlatform(settings), installation.adapters)
+
+
+def _op(kind: str) -> dg.OpDefinition:
+    @dg.op(name=kind, description=DESCRIPTIONS[kind], pool="platform")
+    def repair(context: dg.OpExecutionContext, installation: Installation) -> None:
+        chosen = next(each for each in repairs(installation).kinds if each.name == kind)
+        try:
+            found = mend(chosen, context.log.info)
+        except DroplessError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        rows = [(each.id, each.detail) for each in found]
+        context.add_output_metadata(
+            {"repaired": dg.MetadataValue.int(len(found)), "what": dg.MetadataValue.md(table(("what", "found"), rows))}
+        )
+
+    return repair
+
+
+OPS = [_op(kind) for kind in KINDS]
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def repair() -> None:
+    """Look again at what ails, and mend what can be mended without losing anything; stop after three attempts."""
+    for each in OPS:
+        each()
+
+
+def mend(chosen: Repair, say: Callable[[str], None]) -> list[Ailment]:
+    """Mend one kind, if anything ails now.
+
+    Returns:
+        What ailed at first.
+
+    Raises:
+        DroplessError: something ails still after the last attempt; the sentence says what was tried.
+    """
+    first = found = chosen.find()
+    reason = ""
+    for attempt in range(ATTEMPTS):
+        if not found:
+            return first
+        say(f"attempt {attempt + 1}: {'; '.join(each.detail for each in found)}")
+        try:
+            chosen.mend()
+        except DroplessError as error:
+            reason = f" {error}"
+        found = _left(chosen, found)
+        if found and attempt + 1 < ATTEMPTS:
+            time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
+    if found:
+        left = "; ".join(each.detail for each in found)
+        raise DroplessError(f"Given up after {ATTEMPTS} attempts: {left}.{reason}")
+    return first
+
+
+def _left(chosen: Repair, found: list[Ailment]) -> list[Ailment]:
+    """What ails still, after it has had time to become well."""
+    deadline = time.monotonic() + WELL_SECONDS
+    while True:
+        try:
+            found = chosen.find()
+        except DroplessError:
+            # A server that was just started does not answer yet.
+            if time.monotonic() > deadline:
+                return found
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(LOOK_SECONDS)

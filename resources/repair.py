@@ -1,0 +1,156 @@
+"""What can safely be repaired without a person: found, and mended, kind by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import ElectionType, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from dropless import desired, durability, names
+from dropless.attempts import Ailment
+from dropless.contract import Contract
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
+from dropless.invariants import unpreferred
+from dropless.plan import Change, Plan, Resource
+from resources.adapter import Adapter
+from resources.cluster import ClusterView
+from resources.connect_status import ConnectStatus
+from resources.kafka import result
+from resources.overrides import Overrides
+from resources.platform import LocalPlatform
+from resources.provisioning import by_kind, check, preview, provision
+
+# supervisord is at work on the others: it starts, restarts or stops them.
+DEAD: Final = ("FATAL", "EXITED", "STOPPED", "UNKNOWN", "MISSING")
+ELECTION_SECONDS: Final = 10
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One kind of repair: what ails now, and how it is mended; mending what is well changes nothing."""
+
+    name: str
+    description: str
+    find: Callable[[], list[Ailment]]
+    mend: Callable[[], None]
+
+
+class Repairs:
+    """Every kind, in the order in which one helps the next."""
+
+    def __init__(
+        self,
+        contracts: Sequence[Contract],
+        endpoints: Endpoints,
+        platform: LocalPlatform,
+        adapters: Mapping[str, Adapter],
+    ) -> None:
+        self._contracts, self._endpoints = contracts, endpoints
+        self._platform, self._adapters = platform, adapters
+        self._connect = ConnectStatus(endpoints)
+        self._overrides = Overrides(endpoints)
+
+    @property
+    def kinds(self) -> tuple[Repair, ...]:
+        """Dead processes, overrides, drift, failed tasks, displaced leaders."""
+        return (
+            Repair("restart_dead_processes", "Start what should run and does not.", self._dead, self._start),
+            Repair("undo_overrides", "Take back what weakens the durability table.", self._weakened, self._undo),
+            Repair("reapply_drifted", "Apply what is declared and differs.", self._drifted, self._reapply),
+            Repair("restart_failed_tasks", "Restart failed connectors and tasks.", self._failed, self._restart),
+            Repair("elect_preferred_leaders", "Give leadership back.", self._displaced, self._elect),
+        )
+
+    def drift(self, kind: str, resources: Sequence[Resource]) -> Plan:
+        """How things of one kind differ from what is declared.
+
+        Raises:
+            DroplessError: the system does not answer.
+        """
+        return preview(resources, {kind: self._adapters[kind]})
+
+    @property
+    def declared(self) -> dict[str, list[Resource]]:
+        """Everything declared, by kind, without processes: a changed program is no drift of a running system."""
+        return by_kind(desired.everything(self._contracts, self._endpoints))
+
+    def _dead(self) -> list[Ailment]:
+        return [
+            Ailment(f"process:{each.name}", f"process {each.name} is {each.state}")
+            for each in self._platform.status()
+            if each.state in DEAD
+        ]
+
+    def _start(self) -> None:
+        dead = {each.system for each in self._platform.status() if each.state in DEAD}
+        for system in dict.fromkeys(each.system for each in self._platform.processes if each.system in dead):
+            self._platform.start(system)
+
+    def _weakened(self) -> list[Ailment]:
+        found = self._overrides.find(self._topics)
+        return [Ailment(f"override:{each.kind.name}:{each.name}:{each.setting}", str(each)) for each in found]
+
+    def _undo(self) -> None:
+        for each in self._overrides.find(self._topics):
+            self._overrides.undo(each)
+
+    @property
+    def _topics(self) -> list[str]:
+        return [resource.name for contract in self._contracts for resource in desired.topics(contract)]
+
+    def _drifted(self) -> list[Ailment]:
+        return [
+            Ailment(f"drift:{change.desired.id}", f"{change.desired.id} is not as declared")
+            for change in self._repairable()
+        ]
+
+    def _reapply(self) -> None:
+        wanted = [change.desired for change in self._repairable()]
+        if wanted:
+            provision(wanted, self._adapters)
+
+    def _repairable(self) -> list[Change]:
+        plans = (self.drift(kind, resources) for kind, resources in self.declared.items())
+        return [change for plan in plans for change in plan.changes if self.safe(change)]
+
+    def safe(self, change: Change) -> bool:
+        """Whether a change may be applied without asking a person; what would lose data may not."""
+        try:
+            check(Plan((change,)), self._adapters)
+        except DroplessError:
+            # The check of drift tells of it.
+            return False
+        return True
+
+    def _failed(self) -> list[Ailment]:
+        ours = {
+            names.connector(contract.name, source.name) for contract in self._contracts for source in contract.sources
+        }
+        return [
+            Ailment(f"task:{name}", f"connector {name} is {status.said}: {status.trace or 'no trace'}")
+            for name, status in self._connect.all().items()
+            if name in ours and status.failed
+        ]
+
+    def _restart(self) -> None:
+        for each in self._failed():
+            self._connect.restart_failed(each.id.removeprefix("task:"))
+
+    def _displaced(self) -> list[Ailment]:
+        found = unpreferred(ClusterView(self._endpoints).cluster())
+        if not found:
+            return []
+        return [Ailment("leaders", f"{len(found)} partitions are not led by their preferred replica")]
+
+    def _elect(self) -> None:
+        places = [TopicPartition(*place) for place in unpreferred(ClusterView(self._endpoints).cluster())]
+        if places:
+            admin = AdminClient(durability.admin_client(self._endpoints, "dropless.repair"))
+            result(
+                admin.elect_leaders(ElectionType.PREFERRED, places, request_timeout=ELECTION_SECONDS),
+                "elect the preferred leaders",
+            )
