@@ -7,7 +7,7 @@ to Kafka takes its settings from a function here; nothing else in the project sp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from dropless.endpoints import Endpoints
 
@@ -166,6 +166,30 @@ def admin_client(endpoints: Endpoints, client_id: str = "dropless.admin") -> Cli
     """An AdminClient that gives up after seconds, not minutes."""
     # Silent: what fails is raised, and librdkafka would repeat it twenty times a second on stderr.
     return _client(endpoints, client_id) | {"socket.timeout.ms": 10000, "log_level": 0}
+
+
+# How kafka-python calls what librdkafka calls otherwise.
+_KAFKA_PYTHON: Final = {
+    "security.protocol": "security_protocol",
+    "ssl.ca.location": "ssl_cafile",
+    "ssl.certificate.location": "ssl_certfile",
+    "ssl.key.location": "ssl_keyfile",
+    "ssl.key.password": "ssl_password",
+    "sasl.mechanism": "sasl_mechanism",
+    "sasl.mechanisms": "sasl_mechanism",
+    "sasl.username": "sasl_plain_username",
+    "sasl.password": "sasl_plain_password",
+}
+
+
+def reassignment_client(endpoints: Endpoints) -> dict[str, Any]:
+    """kafka-python's AdminClient, for what librdkafka cannot ask for."""
+    security = {_KAFKA_PYTHON[name]: value for name, value in endpoints.kafka_security if name in _KAFKA_PYTHON}
+    return {
+        "bootstrap_servers": endpoints.kafka.split(","),
+        "client_id": "dropless.reassignment",
+        "request_timeout_ms": 10000,
+    } | security
 
 
 def transactional_producer(endpoints: Endpoints, transactional_id: str) -> ClientConfig:

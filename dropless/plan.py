@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +12,11 @@ from typing import Any
 
 Json = Any
 """A JSON value: None, bool, int, float, str, list or dict of them."""
+
+HIDDEN = "(hidden)"
+_SECRET = re.compile(r"(?i)(password|passwd|secret[._-]?key|jaas\.config|token|private[._-]?key)$")
+_REFERENCE = re.compile(r"\$\{[^}]*\}")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 @dataclass(frozen=True)
@@ -97,11 +103,11 @@ def plan(desired: Sequence[Resource], observed: Mapping[str, Resource]) -> Plan:
         before = _flat(found.properties) if found else {}
         after = _flat(resource.properties)
         properties = tuple(
-            PropertyChange(path, before.get(path), value)
+            PropertyChange(path, shown(path, before.get(path)), value)
             for path, value in after.items()
             if path not in before or before[path] != value
         ) + tuple(
-            PropertyChange(path, value, None)
+            PropertyChange(path, shown(path, value), None)
             for path, value in before.items()
             if path not in after and path.split("/")[0] in resource.exact
         )
@@ -110,6 +116,13 @@ def plan(desired: Sequence[Resource], observed: Mapping[str, Resource]) -> Plan:
         elif properties:
             changes.append(Change(Action.UPDATE, resource, properties))
     return Plan(tuple(changes))
+
+
+def shown(path: str, value: Json) -> Json:
+    """A found value as it may be told: what somebody wrote as a plain secret instead of a reference is hidden."""
+    if not isinstance(value, str) or _REFERENCE.fullmatch(value):
+        return value
+    return HIDDEN if _SECRET.search(path) else _CREDENTIALS.sub(f"{HIDDEN}@", value)
 
 
 def digest(desired: Iterable[Resource]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from dropless.plan import Change, Resource
+
+Progress = Callable[[str], None]
+"""Told what is being done, in a few words."""
 
 
 class Adapter(Protocol):
@@ -44,3 +47,35 @@ class Preflight(Protocol):
             DroplessError: the change is invalid.
             Unsafe: it would lose data.
         """
+
+
+@runtime_checkable
+class Gradual(Protocol):
+    """An adapter with changes that take long enough for a person to want to see them advance."""
+
+    def advance(self, change: Change, progress: Progress) -> None:
+        """Apply one change and tell how far it is; interrupted, it leaves nothing half configured.
+
+        Raises:
+            DroplessError: the system refused, with what it said.
+        """
+
+
+@runtime_checkable
+class Destructive(Protocol):
+    """An adapter that can carry out a change which its check calls unsafe."""
+
+    def replace(self, change: Change, progress: Progress) -> None:
+        """Carry it out, and lose what the check said would be lost.
+
+        Raises:
+            DroplessError: the system refused, with what it said.
+        """
+
+
+@runtime_checkable
+class Pausing(Protocol):
+    """An adapter whose things can be stopped while what they work on is changed."""
+
+    def pause(self, resource: Resource) -> None:
+        """Stop one; a later plan says that it does not run."""

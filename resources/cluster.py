@@ -23,7 +23,7 @@ from dropless.errors import Unreachable
 from dropless.invariants import Broker, Cluster, Group, Partition, Topic
 from dropless.lag import Position
 from resources.features import finalized_features
-from resources.kafka import result
+from resources.kafka_answers import result
 
 # A sensor's whole tick has ten seconds.
 REQUEST_SECONDS = 4

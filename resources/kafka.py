@@ -1,112 +1,120 @@
-"""Kafka topics: created replicated, configured incrementally, never shrunk."""
+"""Kafka topics: created replicated, configured incrementally, moved with care, never shrunk or made anew unasked."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from functools import cached_property
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ConfigSource,
-    NewPartitions,
-    NewTopic,
-    ResourceType,
-    TopicDescription,
-)
+from confluent_kafka.admin import TopicDescription
 
-from dropless import durability
+from dropless import names, placement
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, Unreachable, Unsafe
-from dropless.plan import Action, Change, PropertyChange, Resource
+from dropless.errors import DroplessError
+from dropless.placement import Placement
+from dropless.plan import Action, Change, Json, Resource
+from resources.adapter import Progress
 from resources.managed import managed
+from resources.rebuild import start_over
+from resources.restarts import starts_over
+from resources.topic_admin import MOVE_BYTES_PER_SECOND, THROTTLED, Overrides, TopicAdmin
+from resources.topic_history import TopicHistory
+from resources.topic_safety import REMADE, asks_history, positions, refusal
 from resources.waiting import until
 
-T = TypeVar("T")
-
-REQUEST_SECONDS = 10
-_AWAY = {
-    KafkaError._TRANSPORT,  # noqa: SLF001 - librdkafka's own error codes are spelled with an underscore
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-    KafkaError._TIMED_OUT,  # noqa: SLF001
-    KafkaError.REQUEST_TIMED_OUT,
-}
+STOP_IT = "stop it, or let `dropless apply` do it."
 
 
 class Topics:
     """Topics of the Kafka cluster.
 
     A topic holds what it was created with: partitions can be added only where the hint `keyed` is
-    False, since adding one sends a key's later records to another partition, out of order.
+    False, since adding one sends a key's later records to another partition, out of order. A raw
+    topic (hint `role`) is also held to its `epoch`: its records are numbered on, never again.
     """
 
-    def __init__(self, endpoints: Endpoints) -> None:
+    def __init__(self, endpoints: Endpoints, move_bytes_per_second: int = MOVE_BYTES_PER_SECOND) -> None:
         self._endpoints = endpoints
-
-    @cached_property
-    def _admin(self) -> AdminClient:
-        # Without a logger librdkafka writes every refused connection to stderr; the answers say it once.
-        return AdminClient(durability.admin_client(self._endpoints), logger=logging.getLogger(__name__))
+        self._admin = TopicAdmin(endpoints)
+        self._history = TopicHistory(endpoints)
+        self._rate = move_bytes_per_second
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
-        """Partitions, the smallest replica count of any partition, and the overrides that desired names."""
-        described = self._describe([resource.name for resource in desired])
-        overrides = self._overrides(list(described))
+        """Partitions, replicas and where they lie, and the overrides that desired names."""
+        described = self._admin.describe([resource.name for resource in desired])
+        overrides = self._admin.overrides(list(described))
+        brokers = self._admin.brokers() if described else []
         found = {}
         for resource in desired:
             topic = described.get(resource.name)
-            if topic and resource.name in overrides:
-                properties = {
-                    "partitions": len(topic.partitions),
-                    "replication_factor": min(len(partition.replicas) for partition in topic.partitions),
-                    "config": overrides[resource.name],
-                }
-                found[resource.id] = Resource(
-                    resource.system, resource.kind, resource.name, managed(resource.properties, properties)
-                )
+            if topic is None or resource.name not in overrides:
+                continue
+            properties: dict[str, Json] = {
+                "partitions": len(topic.partitions),
+                "replication_factor": min(len(partition.replicas) for partition in topic.partitions),
+                "placement": _placed(topic, overrides[resource.name], brokers),
+                "config": overrides[resource.name],
+            }
+            if "positions" in resource.properties:
+                properties["positions"] = self._positions(resource, topic)
+            found[resource.id] = Resource(
+                resource.system, resource.kind, resource.name, managed(resource.properties, properties)
+            )
         return found
 
     def check(self, change: Change) -> None:
-        """Refuse what would lose data or order."""
-        if change.action is Action.CREATE:
-            return
-        for each in change.properties:
-            if reason := refusal(change.desired, each):
-                raise Unsafe(reason)
+        """Refuse what would lose data or order.
+
+        Raises:
+            Unsafe: what would be lost can be made again.
+            DroplessError: it cannot, or records would be out of order.
+        """
+        made_in = self._history.epoch(change.desired) if asks_history(change) else None
+        if error := refusal(change, made_in):
+            raise error
 
     def apply(self, change: Change) -> None:
-        """Create the topic, or set its overrides and add partitions."""
+        """Create the topic, or set its overrides, add partitions and move replicas."""
+        self.advance(change, lambda _: None)
+
+    def advance(self, change: Change, progress: Progress) -> None:
+        """Apply a change; moving replicas takes as long as copying them at the move rate."""
         self.check(change)
         topic = change.desired
         if change.action is Action.CREATE:
-            self._create(topic)
+            if starts_over(change):
+                self._admin.await_empty(names.union_group(topic.hints["table"]), STOP_IT)
+            self._admin.create(topic)
             return
-        overrides = [each for each in change.properties if each.path.startswith("config/")]
+        paths = {each.path for each in change.properties}
+        overrides = {path.removeprefix("config/") for path in paths if path.startswith("config/")}
         if overrides:
-            entries = [
-                ConfigEntry(each.path.removeprefix("config/"), each.after, incremental_operation=AlterConfigOpType.SET)
-                for each in overrides
-            ]
-            target = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)
-            future = self._admin.incremental_alter_configs([target], request_timeout=REQUEST_SECONDS)[target]
-            result(future, f"configure topic {topic.name!r}")
-        if any(each.path == "partitions" for each in change.properties):
-            partitions = [NewPartitions(topic.name, topic.properties["partitions"])]
-            future = self._admin.create_partitions(partitions, request_timeout=REQUEST_SECONDS)[topic.name]
-            result(future, f"add partitions to topic {topic.name!r}")
+            self._admin.override(topic.name, {each: topic.properties["config"][each] for each in overrides})
+        if "partitions" in paths:
+            placed = _replicas(self._admin.describe([topic.name])[topic.name])
+            factor = max(map(len, placed.values()))
+            fresh = placement.added(placed, self._admin.brokers(), factor, topic.properties["partitions"])
+            self._admin.add_partitions(topic.name, placed, fresh)
+        if {"replication_factor", "placement"} & paths:
+            self._move(topic, progress)
+
+    def replace(self, change: Change, progress: Progress) -> None:
+        """Make a topic anew; for an output of the union, everything that is made from it too."""
+        topic = change.desired
+        if topic.hints.get("role") in REMADE:
+            self._admin.await_empty(names.union_group(topic.hints["table"]), STOP_IT)
+            start_over(self._endpoints, self._admin, topic, progress)
+            return
+        if topic.hints.get("role"):
+            self._admin.await_empty(names.union_group(topic.hints["table"]), STOP_IT)
+        progress(f"making topic {topic.name} anew")
+        self._admin.delete(topic.name)
+        self._admin.create(topic)
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until every partition has a leader and all of its replicas are in sync."""
         wanted = {resource.name: resource.properties["partitions"] for resource in desired}
 
         def missing() -> str | None:
-            described = self._describe(list(wanted))
+            described = self._admin.describe(list(wanted))
             for name, partitions in wanted.items():
                 topic = described.get(name)
                 if topic is None or len(topic.partitions) < partitions:
@@ -118,76 +126,34 @@ class Topics:
         if wanted:
             until("Kafka", missing, timeout_seconds)
 
-    def _create(self, topic: Resource) -> None:
-        config = dict(topic.properties.get("config", {}))
-        fresh = NewTopic(
-            topic.name,
-            num_partitions=topic.properties["partitions"],
-            replication_factor=topic.properties["replication_factor"],
-            config=config,
-        )
-        futures = self._admin.create_topics([fresh], operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS)
-        try:
-            futures[topic.name].result()
-        except KafkaException as error:
-            # Another run was faster: what it made is compared again at the end of the provisioning.
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise _sentence(error, f"create topic {topic.name!r}") from None
+    def _move(self, topic: Resource, progress: Progress) -> None:
+        brokers = self._admin.brokers()
+        placed = _replicas(self._admin.describe([topic.name])[topic.name])
+        factor = topic.properties["replication_factor"]
+        if len(brokers) < factor:
+            raise DroplessError(f"Topic {topic.name!r} should have {factor} replicas, but {len(brokers)} brokers run.")
+        from resources.reassignment import Reassignment  # noqa: PLC0415 - kafka-python makes every command start later
 
-    def _describe(self, names: Sequence[str]) -> dict[str, TopicDescription]:
-        if not names:
-            return {}
-        futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_SECONDS)
-        described: dict[str, TopicDescription] = {}
-        for name, future in futures.items():
-            try:
-                described[name] = future.result()
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise _sentence(error, f"describe topic {name!r}") from None
-        return described
+        target = placement.target(placed, brokers, factor)
+        Reassignment(self._endpoints, self._admin.client, self._rate).move(topic.name, placed, target, progress)
+        self._admin.elect_preferred(topic.name, list(placed))
 
-    def _overrides(self, names: Sequence[str]) -> dict[str, Mapping[str, str | None]]:
-        if not names:
-            return {}
-        targets = {ConfigResource(ResourceType.TOPIC, name): name for name in names}
-        futures = self._admin.describe_configs(list(targets), request_timeout=REQUEST_SECONDS)
-        overrides: dict[str, Mapping[str, str | None]] = {}
-        for target, future in futures.items():
-            try:
-                entries = future.result()
-            except KafkaException as error:
-                # Just deleted, and not every broker knew it when the topic was described.
-                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    continue
-                raise _sentence(error, f"tell the configuration of topic {targets[target]!r}") from None
-            # Only a topic's own overrides: a broker's default can change without the topic noticing.
-            overrides[targets[target]] = {
-                entry.name: entry.value
-                for entry in entries.values()
-                if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
-            }
-        return overrides
+    def _positions(self, topic: Resource, described: TopicDescription) -> str:
+        # Before the ends are asked for: rows can only come from records that were there.
+        newest = self._history.newest_positions(topic.hints["table"])
+        ends = self._admin.ends(topic.name, [partition.id for partition in described.partitions])
+        here = {number: position for (name, number), position in newest.items() if name == topic.name}
+        return positions(topic.hints["epoch"], ends, here)
 
 
-def refusal(topic: Resource, change: PropertyChange) -> str | None:
-    """Why a topic's property must not be changed by itself, or None."""
-    if change.path == "partitions" and change.before > change.after:
-        return (
-            f"Topic {topic.name!r} has {change.before} partitions and should have {change.after}: "
-            "removing partitions would lose their records; declare the number that exists."
-        )
-    if change.path == "partitions" and topic.hints.get("keyed", True):
-        return (
-            f"Topic {topic.name!r} has {change.before} partitions and should have {change.after}: another number "
-            "would put a key's later records into another partition, out of order; declare the number that exists."
-        )
-    if change.path == "replication_factor":
-        return (
-            f"Topic {topic.name!r} has {change.before} replicas and should have {change.after}: "
-            "this needs a reassignment of its partitions, which is not done here; use kafka-reassign-partitions."
-        )
-    return None
+def _replicas(topic: TopicDescription) -> Placement:
+    return {partition.id: [node.id for node in partition.replicas] for partition in topic.partitions}
+
+
+def _placed(topic: TopicDescription, overrides: Overrides, brokers: Sequence[int]) -> str:
+    told = placement.described(_replicas(topic), brokers)
+    # A move that was killed leaves its throttle, which would hold up a replica that catches up later.
+    return f"{told}, but still throttled" if any(overrides.get(name) for name in THROTTLED) else told
 
 
 def _unready(topic: TopicDescription) -> str | None:
@@ -200,23 +166,3 @@ def _unready(topic: TopicDescription) -> str | None:
                 f"{len(partition.replicas)} replicas in sync."
             )
     return None
-
-
-def result(future: Future[Any], doing: str) -> Any:
-    """An AdminClient's answer; `doing` completes the sentence "Kafka refused to ...".
-
-    Raises:
-        Unreachable: Kafka does not answer.
-        DroplessError: any other refusal, with Kafka's own words.
-    """
-    try:
-        return future.result()
-    except KafkaException as error:
-        raise _sentence(error, doing) from None
-
-
-def _sentence(error: KafkaException, doing: str) -> DroplessError:
-    reason: KafkaError = error.args[0]
-    if reason.code() in _AWAY:
-        return Unreachable(f"Kafka did not answer when asked to {doing}: {reason.str()}.")
-    return DroplessError(f"Kafka refused to {doing}: {reason.str()}")

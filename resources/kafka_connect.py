@@ -10,11 +10,14 @@ from urllib.parse import quote
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from dropless import passwords
+from dropless import names, passwords
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
-from dropless.plan import Change, Resource
+from dropless.plan import Action, Change, Json, Resource
+from resources.managed import unmasked
 from resources.rest import Rest
+from resources.restarts import starts_over
+from resources.topic_admin import TopicAdmin
 from resources.waiting import until
 
 # Honoured by Debezium although its validation does not list them.
@@ -30,19 +33,8 @@ UNLISTED = frozenset(
         "topic.transaction",
     }
 )
-# Handed on to a client, converter or transformation, each of which knows its own properties.
-PASSED_ON = (
-    "producer.override.",
-    "consumer.override.",
-    "admin.override.",
-    "key.converter.",
-    "value.converter.",
-    "header.converter.",
-    "transforms.",
-    "predicates.",
-    "topic.creation.",
-    "driver.",
-)
+# Handed on to the MongoDB driver or JDBC, which know their own properties.
+PASSED_ON = ("driver.",)
 REBALANCE_SECONDS = 60
 # How long a restarted task may still be shown as failed, since statuses travel through a topic.
 SETTLE_SECONDS = 5
@@ -56,18 +48,25 @@ class Connectors:
     def __init__(self, endpoints: Endpoints) -> None:
         # Connect answers a configuration only after it has validated it against the source database.
         self._rest = Rest("Kafka Connect", endpoints.kafka_connect, timeout_seconds=90)
+        self._endpoints = endpoints
         self._secrets = endpoints.secrets
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
-        """The configurations; Connect shows a password as the reference that it was given."""
+        """The configurations, and whether they should run; Connect shows a password as the reference it was given."""
         found = {}
         for resource in desired:
             doing = f"show connector {resource.name!r}"
             response = self._call(doing, "GET", f"/connectors/{_quoted(resource.name)}/config", accept=[404])
             if response.status_code != 404:
+                wanted: Mapping[str, str] = resource.properties["config"]
                 # Connect adds the name to what it was given, and nothing else.
-                config = {key: value for key, value in response.json().items() if key != "name"}
-                found[resource.id] = Resource(resource.system, resource.kind, resource.name, {"config": config})
+                config = {
+                    key: unmasked(wanted.get(key), value) for key, value in response.json().items() if key != "name"
+                }
+                properties: dict[str, Json] = {"config": config}
+                if "state" in resource.properties:
+                    properties["state"] = target_state(self._status(resource.name))
+                found[resource.id] = Resource(resource.system, resource.kind, resource.name, properties)
         return found
 
     def check(self, change: Change) -> None:
@@ -77,6 +76,8 @@ class Connectors:
             DroplessError: a property is unknown or invalid; the sentence names every such property.
         """
         connector = change.desired
+        if not any(each.path.startswith("config/") for each in change.properties):
+            return
         config: Mapping[str, str] = connector.properties["config"]
         plugin = config["connector.class"]
         doing = f"validate connector {connector.name!r}"
@@ -87,11 +88,22 @@ class Connectors:
             raise DroplessError(passwords.mask(self._secrets, sentence))
 
     def apply(self, change: Change) -> None:
-        """Validate and put the whole configuration; Connect restarts the tasks that it concerns."""
+        """Validate and put the whole configuration, and have a paused or stopped connector run.
+
+        Connect restarts the tasks that a change concerns. A connector that was deleted and is made again goes
+        on where it was, since its offsets stay.
+        """
         self.check(change)
         connector = change.desired
-        path = f"/connectors/{_quoted(connector.name)}/config"
-        self._call(f"configure connector {connector.name!r}", "PUT", path, json=connector.properties["config"])
+        if starts_over(change):
+            remedy = "stop it, or let `dropless apply` do it."
+            TopicAdmin(self._endpoints).await_empty(names.union_group(connector.hints["table"]), remedy)
+        path = f"/connectors/{_quoted(connector.name)}"
+        if any(each.path.startswith("config/") for each in change.properties):
+            doing = f"configure connector {connector.name!r}"
+            self._call(doing, "PUT", f"{path}/config", json=connector.properties["config"])
+        if change.action is Action.UPDATE and any(each.path == "state" for each in change.properties):
+            self._call(f"resume connector {connector.name!r}", "PUT", f"{path}/resume")
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until every connector and all of its tasks run; a failed one is restarted once.
@@ -151,6 +163,12 @@ class Connectors:
 
 class _Rebalancing(Unreachable):
     """The workers are agreeing on who runs what, and answer nothing else meanwhile."""
+
+
+def target_state(status: Mapping[str, Any] | None) -> str:
+    """What a connector was told to be: PAUSED, STOPPED, or RUNNING, whether it manages to or not."""
+    state = str(status["connector"]["state"]) if status else "RUNNING"
+    return state if state in ("PAUSED", "STOPPED") else "RUNNING"
 
 
 def problems(config: Mapping[str, str], answer: Mapping[str, Any]) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from dropless.plan import Json
 
 # The property by which the items of a list of objects are recognised, so that a system may reorder them.
 _IDENTITIES = ("name", "columnName", "topic")
+
+# What systems show in place of a secret; nobody desires such a value.
+_MASK = re.compile(r"\*{3,}|\[hidden\]|<hidden>|x{5,}", re.IGNORECASE)
 
 
 def managed(desired: Json, found: Json) -> Json:
@@ -19,7 +23,12 @@ def managed(desired: Json, found: Json) -> Json:
         return {name: managed(value, found[name]) for name, value in desired.items() if name in found}
     if isinstance(desired, list) and isinstance(found, list):
         return _managed_list(desired, found)
-    return _as_typed(desired, found)
+    return _as_typed(desired, unmasked(desired, found))
+
+
+def unmasked(desired: Json, found: Json) -> Json:
+    """The desired value where a system shows only a mask: what cannot be seen is taken to be right."""
+    return desired if isinstance(found, str) and _MASK.fullmatch(found) else found
 
 
 def _managed_list(desired: list[Json], found: list[Json]) -> list[Json]:

@@ -17,9 +17,10 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from dropless import passwords
+from dropless.desired.storage import NO_POLICY
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
-from dropless.plan import Change, Json, Resource
+from dropless.plan import Action, Change, Json, Resource
 from resources.waiting import until
 
 if TYPE_CHECKING:
@@ -53,22 +54,30 @@ class Buckets:
         return s3_client(self._endpoints, ROOT, "minio_root")
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
-        """The buckets that exist; nothing about them is managed."""
+        """The buckets that exist, each with its policy for strangers; nothing else about them is managed."""
         return {
-            bucket.id: Resource(bucket.system, bucket.kind, bucket.name, bucket.properties)
+            bucket.id: Resource(
+                bucket.system,
+                bucket.kind,
+                bucket.name,
+                {"policy": self._policy(bucket.name)} if "policy" in bucket.properties else {},
+            )
             for bucket in desired
             if self._exists(bucket.name)
         }
 
     def apply(self, change: Change) -> None:
-        """Make the bucket."""
+        """Make the bucket, or take away the policy that lets strangers in; no object is touched."""
         name = change.desired.name
         try:
-            self._s3.create_bucket(Bucket=name)
+            if change.action is Action.CREATE:
+                self._s3.create_bucket(Bucket=name)
+            else:
+                self._s3.delete_bucket_policy(Bucket=name)
         except self._s3.exceptions.BucketAlreadyOwnedByYou:
             return
         except (BotoCoreError, ClientError) as error:
-            raise _s3_sentence(error, f"make bucket {name!r}") from None
+            raise _s3_sentence(error, f"prepare bucket {name!r}") from None
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until every bucket is there."""
@@ -78,6 +87,16 @@ class Buckets:
             return f"there is no bucket {names[0]!r}." if names else None
 
         until("MinIO", missing, timeout_seconds)
+
+    def _policy(self, name: str) -> str:
+        try:
+            return self._s3.get_bucket_policy(Bucket=name)["Policy"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
+                return NO_POLICY
+            raise _s3_sentence(error, f"show the policy of bucket {name!r}") from None
+        except BotoCoreError as error:
+            raise _s3_sentence(error, f"show the policy of bucket {name!r}") from None
 
     def _exists(self, name: str) -> bool:
         try:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Sequence
 
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError
+from dropless.errors import DroplessError, Unsafe
 from dropless.pinot import select
 from dropless.plan import Action, Change, Resource
+from resources.adapter import Progress
 from resources.managed import managed
+from resources.pinot_changes import FIXED, incompatible, made_anew
+from resources.pinot_segments import begin_new_segments, consuming, drop_table, partition, quoted
 from resources.rest import Rest
 from resources.waiting import until
-
-# A commit takes the build of a segment and its upload to the deep store.
-COMMIT_SECONDS = 120
 
 
 class PinotSchemas:
@@ -23,27 +21,51 @@ class PinotSchemas:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._controller = Rest("Pinot's controller", [endpoints.pinot_controller])
+        self._endpoints = endpoints
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
         """The schemas, reduced to the fields and properties that desired names."""
         found = {}
         for schema in desired:
-            path = f"/schemas/{_quoted(schema.name)}"
+            path = f"/schemas/{quoted(schema.name)}"
             response = self._controller.call(f"show schema {schema.name!r}", "GET", path, accept=[404])
             if response.status_code != 404:
                 properties = managed(schema.properties, response.json())
                 found[schema.id] = Resource(schema.system, schema.kind, schema.name, properties)
         return found
 
+    def check(self, change: Change) -> None:
+        """Refuse what Pinot cannot do to a schema with data.
+
+        Raises:
+            Unsafe: a column would go or change its type, or the key would change.
+        """
+        schema = change.desired
+        if change.action is Action.CREATE:
+            return
+        path = f"/schemas/{quoted(schema.name)}"
+        found = self._controller.call(f"show schema {schema.name!r}", "GET", path).json()
+        if reasons := incompatible(schema.properties, found):
+            raise Unsafe(made_anew(schema.name, reasons))
+
+    def replace(self, change: Change, progress: Progress) -> None:
+        """Drop the table and its schema, and add the schema; the table is made again after it."""
+        name = change.desired.name
+        progress(f"dropping table {name}")
+        drop_table(self._endpoints, name)
+        self._controller.call(f"drop schema {name!r}", "DELETE", f"/schemas/{quoted(name)}", accept=[404])
+        self._controller.call(f"add schema {name!r}", "POST", "/schemas", json=dict(change.desired.properties))
+
     def apply(self, change: Change) -> None:
         """Add the schema, or change it and have the segments loaded again with it."""
+        self.check(change)
         name, body = change.desired.name, dict(change.desired.properties)
         if change.action is Action.CREATE:
             self._controller.call(f"add schema {name!r}", "POST", "/schemas", json=body)
             return
-        path = f"/schemas/{_quoted(name)}"
+        path = f"/schemas/{quoted(name)}"
         self._controller.call(f"change schema {name!r}", "PUT", path, json=body, params={"reload": "true"})
-        _begin_new_segments(self._controller, name)
+        begin_new_segments(self._controller, name)
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until the controller knows every schema."""
@@ -66,7 +88,7 @@ class PinotTables:
         """The table configurations, reduced to the properties that desired names."""
         found = {}
         for table in desired:
-            path = f"/tables/{_quoted(table.name)}"
+            path = f"/tables/{quoted(table.name)}"
             doing = f"show table {table.name!r}"
             config = self._controller.call(doing, "GET", path, params={"type": "realtime"}).json().get("REALTIME")
             if config:
@@ -81,11 +103,26 @@ class PinotTables:
 
         Raises:
             DroplessError: a property is invalid or unknown.
+            Unsafe: a property differs that holds for rows already there.
         """
         name, body = change.desired.name, dict(change.desired.properties)
         response = self._controller.call(f"validate table {name!r}", "POST", "/tables/validate", json=body)
         if unknown := response.json().get("unrecognizedProperties"):
             raise DroplessError(f"Pinot does not know {', '.join(sorted(unknown))} in table {name!r}.")
+        fixed = [
+            f"{each.path} is {each.before!r} and should be {each.after!r}"
+            for each in change.properties
+            if each.path.startswith(FIXED)
+        ]
+        if fixed and change.action is Action.UPDATE:
+            raise Unsafe(made_anew(name, fixed))
+
+    def replace(self, change: Change, progress: Progress) -> None:
+        """Drop the table, and have it read the whole unified topic again."""
+        name = change.desired.name
+        progress(f"dropping table {name}")
+        drop_table(self._endpoints, name)
+        self._controller.call(f"add table {name!r}", "POST", "/tables", json=dict(change.desired.properties))
 
     def apply(self, change: Change) -> None:
         """Add the table, or change its configuration."""
@@ -94,8 +131,8 @@ class PinotTables:
         if change.action is Action.CREATE:
             self._controller.call(f"add table {name!r}", "POST", "/tables", json=body)
         else:
-            self._controller.call(f"change table {name!r}", "PUT", f"/tables/{_quoted(name)}", json=body)
-            _begin_new_segments(self._controller, name)
+            self._controller.call(f"change table {name!r}", "PUT", f"/tables/{quoted(name)}", json=body)
+            begin_new_segments(self._controller, name)
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until every stream partition is being consumed and a query answers."""
@@ -109,7 +146,7 @@ class PinotTables:
         until("Pinot", missing, timeout_seconds)
 
     def _not_consuming(self, name: str) -> str | None:
-        path = f"/tables/{_quoted(name)}"
+        path = f"/tables/{quoted(name)}"
         parameters = {"type": "realtime"}
         doing = f"show the segments of table {name!r}"
         ideal = self._controller.call(doing, "GET", f"{path}/idealstate", params=parameters).json()
@@ -126,43 +163,3 @@ class PinotTables:
         except DroplessError as error:
             return str(error)
         return None
-
-
-def _begin_new_segments(controller: Rest, table: str) -> None:
-    """Commit the segments in which rows are being consumed.
-
-    Only those begun afterwards have the table's new columns, transformations, indexes and stream settings;
-    without this they would come when the present ones are full, hours later.
-    """
-    path = f"/tables/{_quoted(table)}"
-
-    def ask() -> set[str]:
-        doing = f"show what table {table!r} consumes"
-        answer = controller.call(doing, "GET", f"{path}/consumingSegmentsInfo", accept=[404])
-        return set() if answer.status_code == 404 else set(answer.json()["_segmentToConsumingInfoMap"])
-
-    if old := ask():
-        controller.call(f"commit what table {table!r} consumes", "POST", f"{path}/forceCommit")
-        until(
-            "Pinot",
-            lambda: f"table {table!r} still consumes its old segments." if ask() & old else None,
-            COMMIT_SECONDS,
-        )
-
-
-def consuming(segments: Mapping[str, Any]) -> set[int]:
-    """The stream partitions that at least one server consumes now, from `consumingSegmentsInfo`."""
-    return {
-        partition(segment)
-        for segment, servers in segments.get("_segmentToConsumingInfoMap", {}).items()
-        if any(server["consumerState"] == "CONSUMING" for server in servers)
-    }
-
-
-def partition(segment: str) -> int:
-    """The stream partition of a real-time segment, named `table__partition__sequence__time`."""
-    return int(segment.rsplit("__", 3)[1])
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="")

@@ -79,6 +79,10 @@ class LocalPlatform:
         """Write the process's files and start it, or start it anew with the present ones."""
         self.start_process(self._named(change.desired.name))
 
+    def pause(self, resource: Resource) -> None:
+        """Stop a process until a plan starts it again."""
+        self.supervisor.stop(resource.name)
+
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until the systems of these processes do their work."""
         for system in dict.fromkeys(resource.system for resource in desired):

@@ -12,10 +12,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dropless import databases, passwords
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, Unreachable, Unsafe
+from dropless.errors import DroplessError, Unreachable
 from dropless.plan import Change, Json, Resource
 from resources import postgresql_catalogue as catalogue
+from resources.adapter import Progress
 from resources.postgresql_catalogue import Table
+from resources.postgresql_slots import Slots
 from resources.postgresql_statements import HEARTBEAT, operations, publication_of, statements
 
 
@@ -28,6 +30,7 @@ class PostgresqlSources:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
+        self._slots = Slots(endpoints)
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
         """What the catalogue says of every table.
@@ -38,26 +41,33 @@ class PostgresqlSources:
         return {resource.id: self._observe(resource) for resource in desired}
 
     def check(self, change: Change) -> None:
-        """Refuse to make a dropped publication anew while a slot still reads by it.
+        """Refuse to go on as if nothing had happened when changes are lost to the connector.
 
-        PostgreSQL decodes old changes with the catalogue of their time, in which the publication is missing:
-        the connector would say that it runs, try again for ever, and nothing would arrive.
+        A slot that is gone takes the WAL with it that was not read yet. A dropped publication made anew does
+        not help a slot either: PostgreSQL decodes old changes with the catalogue of their time, in which the
+        publication is missing; the connector would try again for ever, and nothing would arrive.
+
+        Raises:
+            Unsafe: the table has to be read anew.
+            DroplessError: it has to, and its connector is gone too.
         """
-        source = change.desired
-        slot = source.hints.get("slot")
-        if slot is None:
-            return
-        with self._connected(source) as connection:
-            name = publication_of(source)["name"]
-            if catalogue.publication(connection, name) is None and catalogue.slot_exists(connection, slot):
-                raise Unsafe(
-                    f"Publication {name!r} is gone while replication slot {slot!r} still reads by it, so the changes "
-                    f"made since are lost to it: stop connector {source.name!r}, delete its offsets, drop the slot, "
-                    "and apply again to have the table read anew; reconciliation then finds the rows deleted meanwhile."
-                )
+        with self._connected(change.desired) as connection:
+            error = self._slots.refusal(connection, change)
+        if error:
+            raise error
+
+    def replace(self, change: Change, progress: Progress) -> None:
+        """Have the connector forget how far it was, and drop its slot: resumed, it reads the whole table anew."""
+        progress(f"stopping connector {change.desired.name}")
+        self._slots.release(lambda: self._connected(change.desired), change.desired)
+        self._prepare(change)
 
     def apply(self, change: Change) -> None:
         """Make the table ready, in one transaction; the table's rows are not touched."""
+        self.check(change)
+        self._prepare(change)
+
+    def _prepare(self, change: Change) -> None:
         source = change.desired
         table = Table.parse(source.properties["table"])
         changed = {each.path.split("/")[0] for each in change.properties}
@@ -95,6 +105,7 @@ class PostgresqlSources:
                 "heartbeat": catalogue.table_exists(connection, HEARTBEAT),
                 "role": self._role(connection, source, table),
                 "secret": self._kept_secret(source),
+                "slot": self._slots.found(connection, source),
             }
         managed = {name: value for name, value in found.items() if name in source.properties}
         return Resource(source.system, source.kind, source.name, managed)

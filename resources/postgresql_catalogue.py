@@ -104,9 +104,23 @@ def publication(connection: psycopg.Connection[Any], name: str) -> Publication |
     )
 
 
-def slot_exists(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Whether there is a replication slot of that name."""
-    return bool(_one(connection, "select exists (select from pg_replication_slots where slot_name = %s)", name))
+def slot_state(connection: psycopg.Connection[Any], name: str) -> str | None:
+    """How a replication slot's WAL is kept: reserved, extended, unreserved or lost; None without such a slot."""
+    found = _one(
+        connection, "select coalesce(wal_status, 'reserved') from pg_replication_slots where slot_name = %s", name
+    )
+    return None if found is None else str(found)
+
+
+def slot_in_use(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether somebody reads from a replication slot now."""
+    return bool(_one(connection, "select active from pg_replication_slots where slot_name = %s", name))
+
+
+def drop_slot(connection: psycopg.Connection[Any], name: str) -> None:
+    """Drop a replication slot that nobody uses; one that is not there is fine."""
+    query = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s"
+    connection.execute(query, [name])
 
 
 def missing_rights(

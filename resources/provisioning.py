@@ -3,86 +3,34 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError
-from dropless.plan import Plan, Resource, plan
-from resources.adapter import Adapter, Preflight
-from resources.kafka import Topics
-from resources.kafka_connect import Connectors
-from resources.minio import Buckets, S3Users
-from resources.mongodb import MongodbSources
-from resources.pinot import PinotSchemas, PinotTables
-from resources.postgresql import PostgresqlSources
-from resources.schema_registry import Subjects
+from dropless.errors import DroplessError, Unsafe
+from dropless.plan import Change, Plan, Resource
+from resources.adapter import Adapter, Destructive, Gradual, Pausing, Progress
+from resources.kinds import ORDER, adapter_of, adapters, by_kind, counted
+from resources.restarts import restarted
+from resources.survey import Survey, check, preview, refusals, survey
 
-Progress = Callable[[str], None]
+__all__ = [
+    "ORDER",
+    "Survey",
+    "adapters",
+    "by_kind",
+    "check",
+    "preview",
+    "provision",
+    "refusals",
+    "select",
+    "survey",
+]
 
-# A kind needs only kinds before it.
-ORDER = (
-    "bucket",
-    "s3_user",
-    "topic",
-    "subject",
-    "postgresql_source",
-    "mongodb_source",
-    "connector",
-    "pinot_schema",
-    "pinot_table",
-    "process",
-)
-# Connect signs in at the source to validate a connector, Pinot looks at the schema to validate a table:
-# they are asked only when that thing of the same name is as it should be.
-VALIDATED_AGAINST = {"connector": ("postgresql_source", "mongodb_source"), "pinot_table": ("pinot_schema",)}
 # A connector that follows a killed worker waits for its open transaction first; seen: 63 s.
 READY_SECONDS = 180.0
 SETTLE_SECONDS = 15.0
-
-
-def adapters(endpoints: Endpoints) -> dict[str, Adapter]:
-    """The adapter of every kind but `process`, which belongs to the platform; none connects before it is used."""
-    return {
-        "bucket": Buckets(endpoints),
-        "s3_user": S3Users(endpoints),
-        "topic": Topics(endpoints),
-        "subject": Subjects(endpoints),
-        "postgresql_source": PostgresqlSources(endpoints),
-        "mongodb_source": MongodbSources(endpoints),
-        "connector": Connectors(endpoints),
-        "pinot_schema": PinotSchemas(endpoints),
-        "pinot_table": PinotTables(endpoints),
-    }
-
-
-def preview(desired: Sequence[Resource], known: Mapping[str, Adapter], progress: Progress = lambda _: None) -> Plan:
-    """What provisioning would change; nothing is changed by asking.
-
-    Raises:
-        DroplessError: a system does not answer, or something that a person must make is missing.
-    """
-    observed: dict[str, Resource] = {}
-    for kind, resources in by_kind(desired).items():
-        progress(f"looking at {_counted(kind, resources)}")
-        observed |= _adapter(kind, known).observe(resources)
-    return plan(_ordered(desired), observed)
-
-
-def check(changes: Plan, known: Mapping[str, Adapter]) -> None:
-    """Ask for every change whether it would be refused.
-
-    Raises:
-        DroplessError: the first refusal.
-    """
-    changing = {change.desired.id for change in changes.changes}
-    for change in changes.changes:
-        kind, name = change.desired.kind, change.desired.name
-        adapter = _adapter(kind, known)
-        too_early = any(f"{needed}:{name}" in changing for needed in VALIDATED_AGAINST.get(kind, ()))
-        if isinstance(adapter, Preflight) and not too_early:
-            adapter.check(change)
 
 
 def provision(
@@ -91,32 +39,84 @@ def provision(
     progress: Progress = lambda _: None,
     ready_seconds: float = READY_SECONDS,
     settle_seconds: float = SETTLE_SECONDS,
+    *,
+    allow_destructive: bool = False,
 ) -> Plan:
     """Observe, plan, apply in the order of dependency, wait until ready, and see that nothing is left to do.
 
     Applying twice is applying once. What is not in `desired` is not touched. A refusal that can be foreseen
-    comes before the first change.
+    comes before the first change, except that servers which do not run are started: without them nothing
+    else can be looked at.
 
     Returns:
         The plan that was applied; it is empty if there was nothing to do.
 
     Raises:
         DroplessError: a change was refused or invalid, or a property did not settle.
+        Unsafe: a change would lose data, and `allow_destructive` is not set.
         NotReady: something did not become ready within `ready_seconds` of its kind.
     """
-    todo = preview(desired, known, progress)
-    check(todo, known)
-    for kind, resources in by_kind(desired).items():
-        adapter = _adapter(kind, known)
-        for change in (each for each in todo.changes if each.desired.kind == kind):
-            progress(f"{change.action.value} {change.desired.id}")
+    work = _Work(known, progress, ready_seconds, settle_seconds, allow_destructive)
+    servers = [each for each in desired if each.kind == "process" and not each.hints.get("table")]
+    stages = [
+        [each for each in servers if each.system == system] for system in dict.fromkeys(e.system for e in servers)
+    ]
+    stages.append([each for each in desired if each not in servers])
+    changes = [change for stage in stages if stage for change in work.run(stage).changes]
+    return Plan(tuple(changes))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One provisioning."""
+
+    known: Mapping[str, Adapter]
+    progress: Progress
+    ready_seconds: float
+    settle_seconds: float
+    allow_destructive: bool
+
+    def run(self, desired: Sequence[Resource]) -> Plan:
+        todo = preview(desired, self.known, self.progress)
+        unsafe = self._allowed(refusals(todo, self.known))
+        paused = self._pause(desired, restarted(todo, unsafe))
+        for kind, resources in by_kind(desired).items():
+            adapter = adapter_of(kind, self.known)
+            # What was paused above was found running when the plan was made.
+            changes = preview(resources, self.known) if kind == "process" and paused else todo
+            for change in (each for each in changes.changes if each.desired.kind == kind):
+                self._apply(adapter, change, unsafe)
+            self.progress(f"waiting for {counted(kind, resources)}")
+            adapter.wait_ready(resources, self.ready_seconds)
+        if not todo.empty:
+            self.progress("looking whether anything is left to do")
+            _settle(desired, self.known, self.settle_seconds)
+        return todo
+
+    def _apply(self, adapter: Adapter, change: Change, unsafe: Collection[str]) -> None:
+        self.progress(f"{change.action.value} {change.desired.id}")
+        if change.desired.id in unsafe and isinstance(adapter, Destructive):
+            adapter.replace(change, self.progress)
+        elif isinstance(adapter, Gradual):
+            adapter.advance(change, self.progress)
+        else:
             adapter.apply(change)
-        progress(f"waiting for {_counted(kind, resources)}")
-        adapter.wait_ready(resources, ready_seconds)
-    if not todo.empty:
-        progress("looking whether anything is left to do")
-        _settle(desired, known, settle_seconds)
-    return todo
+
+    def _allowed(self, refused: Mapping[str, DroplessError]) -> Collection[str]:
+        for name, error in refused.items():
+            possible = isinstance(adapter_of(name.partition(":")[0], self.known), Destructive)
+            if not (self.allow_destructive and isinstance(error, Unsafe) and possible):
+                raise error
+        return refused.keys()
+
+    def _pause(self, desired: Sequence[Resource], tables: Collection[str]) -> bool:
+        ours = [each for each in desired if each.kind == "process" and each.hints.get("table") in tables]
+        for each in ours:
+            adapter = adapter_of(each.kind, self.known)
+            if isinstance(adapter, Pausing):
+                self.progress(f"stopping {each.name}")
+                adapter.pause(each)
+        return bool(ours)
 
 
 def select(desired: Sequence[Resource], only: str | None) -> list[Resource]:
@@ -135,30 +135,6 @@ def select(desired: Sequence[Resource], only: str | None) -> list[Resource]:
     return selected
 
 
-def by_kind(desired: Sequence[Resource]) -> dict[str, list[Resource]]:
-    """The resources by kind, in the order in which kinds depend on each other.
-
-    Raises:
-        DroplessError: a kind has no place in that order.
-    """
-    unknown = sorted({each.kind for each in desired} - set(ORDER))
-    if unknown:
-        raise DroplessError(f"Nobody knows how to make a {unknown[0]!r}; the kinds are {', '.join(ORDER)}.")
-    grouped = {kind: [each for each in desired if each.kind == kind] for kind in ORDER}
-    return {kind: resources for kind, resources in grouped.items() if resources}
-
-
-def _ordered(desired: Sequence[Resource]) -> list[Resource]:
-    return [each for resources in by_kind(desired).values() for each in resources]
-
-
-def _adapter(kind: str, known: Mapping[str, Adapter]) -> Adapter:
-    try:
-        return known[kind]
-    except KeyError:
-        raise DroplessError(f"Things of the kind {kind!r} cannot be provisioned from here.") from None
-
-
 def _settle(desired: Sequence[Resource], known: Mapping[str, Adapter], seconds: float) -> None:
     # A change just made reaches the last broker, controller or worker a moment after the first.
     retrying = Retrying(
@@ -174,9 +150,3 @@ def _settle(desired: Sequence[Resource], known: Mapping[str, Adapter], seconds: 
     each = change.properties[0] if change.properties else None
     detail = f": its property {each.path} is {each.before!r} instead of {each.after!r}" if each else ""
     raise DroplessError(f"{change.desired.id} was applied but is not as desired{detail}.")
-
-
-def _counted(kind: str, resources: Sequence[Resource]) -> str:
-    words = kind.replace("_", " ")
-    ending = "es" if words.endswith("s") else "s"
-    return f"{len(resources)} {words}{'' if len(resources) == 1 else ending}"

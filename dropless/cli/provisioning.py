@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,74 +12,113 @@ from rich.text import Text
 from rich.tree import Tree
 
 from dropless import desired
+from dropless.cli.interruptible import interruptible
 from dropless.contract import load_contracts
 from dropless.endpoints import Endpoints
-from dropless.plan import Action, Change, Json, Plan, PropertyChange, Resource
+from dropless.errors import Unsafe
+from dropless.plan import Action, Json, PropertyChange, Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
-from resources.provisioning import adapters, check, preview, provision, select
+from resources.platform import LocalPlatform
+from resources.provisioning import Survey, adapters, provision, select, survey
+from resources.topic_admin import MOVE_BYTES_PER_SECOND
 
 DRIFT = 3
 # Longer values, such as a whole list of columns, are cut on a terminal; `--json` has them whole.
 WIDTH = 100
+MOVE_MEGABYTES = MOVE_BYTES_PER_SECOND // 1_000_000
 
 Only = Annotated[str | None, typer.Option(help="One kind, or one thing: topic, or topic:unified.orders.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the plan for machines.")]
+Destructive = Annotated[
+    bool, typer.Option("--allow-destructive", help="Also what loses something; the plan says what would be lost.")
+]
+MoveRate = Annotated[int, typer.Option(min=1, help="MB a second that a broker may spend on moving replicas.")]
 
 
-def plan(*, only: Only = None, as_json: AsJson = False) -> None:
+def plan(*, only: Only = None, as_json: AsJson = False, allow_destructive: Destructive = False) -> None:
     """Show what differs from the contracts, property by property; change nothing.
 
-    Exits with 0 if nothing differs, with 3 if something does, with 1 if a system does not answer or a
+    Exits with 0 if nothing differs, with 3 if something does, with 1 if something cannot be looked at or a
     change would be refused.
 
     Example: dropless plan --json
     """
     resources, known = _everything(only)
     with _progress() as status:
-        changes = preview(resources, known, status.update)
-    show(changes, as_json=as_json)
-    check(changes, known)
-    if not changes.empty:
+        found = survey(resources, known, status.update)
+    show(found, as_json=as_json)
+    allowed = Unsafe if allow_destructive else ()
+    if found.unseen or any(not isinstance(error, allowed) for error in found.refused.values()):
+        raise typer.Exit(1)
+    if not found.plan.empty:
         raise typer.Exit(DRIFT)
 
 
-def apply(*, only: Only = None, as_json: AsJson = False) -> None:
+def apply(
+    *,
+    only: Only = None,
+    as_json: AsJson = False,
+    allow_destructive: Destructive = False,
+    move_rate: MoveRate = MOVE_MEGABYTES,
+) -> None:
     """Make everything as the contracts say, and wait until it works; doing it twice is doing it once.
 
     Example: dropless apply --only connector:orders.store
     """
-    resources, known = _everything(only)
-    with _progress() as status:
-        changes = provision(resources, known, status.update)
-    show(changes, as_json=as_json)
+    resources, known = _everything(only, move_rate)
+    with interruptible(), _progress() as status:
+        changes = provision(resources, known, status.update, allow_destructive=allow_destructive)
+    show(Survey(changes, {}, {}), as_json=as_json)
     if not as_json and not changes.empty:
         Console().print("[green]Applied, and seen working.[/]")
 
 
-def show(changes: Plan, *, as_json: bool) -> None:
-    """Print a plan, as JSON or grouped by system."""
+def show(found: Survey, *, as_json: bool) -> None:
+    """Print what differs, as JSON or grouped by system."""
     if as_json:
-        typer.echo(json.dumps(changes.as_json(), indent=2))
+        typer.echo(json.dumps(machine_readable(found), indent=2, default=dict))
         return
-    console = Console(highlight=False)
-    if changes.empty:
-        console.print("[green]Nothing to do:[/] everything is as the contracts say.")
-        return
-    for tree in trees(changes.changes):
+    console = Console(highlight=False, soft_wrap=True)
+    for tree in trees(found):
         console.print(tree)
-    console.print(_summary(changes))
+    for kind, error in found.unseen.items():
+        console.print(Text(f"? {kind}: {error}", style="bold red"))
+    if not found.plan.empty:
+        console.print(_summary(found))
+    elif not found.unseen:
+        console.print("[green]Nothing to do:[/] everything is as the contracts say.")
 
 
-def trees(changes: Sequence[Change]) -> list[Tree]:
+def machine_readable(found: Survey) -> list[dict[str, Json]]:
+    """One object per change, and one with the action `unknown` per kind that could not be looked at."""
+    changes = [
+        each
+        | {
+            "refused": str(error) if error else None,
+            "destructive": isinstance(error, Unsafe),
+        }
+        for each in found.plan.as_json()
+        for error in [found.refused.get(f"{each['kind']}:{each['name']}")]
+    ]
+    unseen: list[dict[str, Json]] = [
+        {"action": "unknown", "kind": kind, "reason": str(error)} for kind, error in found.unseen.items()
+    ]
+    return changes + unseen
+
+
+def trees(found: Survey) -> list[Tree]:
     """One tree per system, in the order of the plan."""
     systems: dict[str, Tree] = {}
-    for change in changes:
+    for change in found.plan.changes:
         tree = systems.setdefault(change.desired.system, Tree(Text(change.desired.system, style="bold")))
         sign, colour = ("+", "green") if change.action is Action.CREATE else ("~", "yellow")
         branch = tree.add(Text(f"{sign} {change.desired.kind} {change.desired.name}", style=colour))
         for each in change.properties:
             branch.add(line(each, created=change.action is Action.CREATE))
+        if error := found.refused.get(change.desired.id):
+            how = "needs --allow-destructive" if isinstance(error, Unsafe) else "refused"
+            branch.add(Text(f"{how}: {error}", style="bold red"))
     return list(systems.values())
 
 
@@ -97,11 +135,12 @@ def line(change: PropertyChange, *, created: bool) -> Text:
     return text.append(_short(after), style="green")
 
 
-def _everything(only: str | None) -> tuple[list[Resource], dict[str, Adapter]]:
+def _everything(only: str | None, move_megabytes: int = MOVE_MEGABYTES) -> tuple[list[Resource], dict[str, Adapter]]:
     settings = Settings.load()
     endpoints = Endpoints.local(settings)
-    resources = desired.everything(load_contracts(settings.contracts), endpoints)
-    return select(resources, only), adapters(endpoints)
+    platform = LocalPlatform(settings)
+    resources = [*platform.desired(), *desired.everything(load_contracts(settings.contracts), endpoints)]
+    return select(resources, only), adapters(endpoints, move_megabytes * 1_000_000) | {"process": platform}
 
 
 def _progress() -> Status:
@@ -113,6 +152,8 @@ def _short(value: Json) -> str:
     return text if len(text) <= WIDTH else f"{text[:WIDTH]}..."
 
 
-def _summary(changes: Plan) -> str:
-    created = sum(change.action is Action.CREATE for change in changes.changes)
-    return f"{created} to create, {len(changes.changes) - created} to change"
+def _summary(found: Survey) -> str:
+    changes = found.plan.changes
+    created = sum(change.action is Action.CREATE for change in changes)
+    refused = f", [bold red]{len(found.refused)} refused[/]" if found.refused else ""
+    return f"{created} to create, {len(changes) - created} to change{refused}"

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import median
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -16,6 +11,7 @@ from rich.console import Console
 
 from dropless import passwords
 from dropless.cli import state_folder
+from dropless.cli.interruptible import interruptible
 from dropless.cli.steps import Steps
 from dropless.cli.summary import Summary, look, show
 from dropless.endpoints import Endpoints
@@ -51,7 +47,7 @@ def up(
     Example: dropless up
     """
     settings = Settings.load(topology)
-    with state_folder.lock(settings), Steps() as steps, _interruptible():
+    with state_folder.lock(settings), Steps() as steps, interruptible():
         state_folder.claim(settings)
         platform = LocalPlatform(settings)
         was_running = platform.supervisor.running()
@@ -78,7 +74,7 @@ def down(
     Example: dropless down
     """
     settings = Settings.load()
-    with state_folder.lock(settings), Steps() as steps, _interruptible():
+    with state_folder.lock(settings), Steps() as steps, interruptible():
         platform = LocalPlatform(settings)
         if platform.supervisor.running() or leftovers.marked(settings):
             steps.begin("stop")
@@ -154,21 +150,3 @@ def _provision(endpoints: Endpoints, steps: Steps) -> None:
 
     runs.follow(run, report, JOB_SECONDS)
     steps.end("provision", "everything is as declared")
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """End as on Ctrl-C when we are terminated or the terminal is closed."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -35,10 +35,11 @@ def postgresql_sources(contract: Contract, _: Endpoints) -> list[Resource]:
                 "publish": PUBLISH,
             },
             "heartbeat": True,
+            "slot": names.slot(contract.name, source.name),
         }
         name = names.connector(contract.name, source.name)
         user, hints = _access(table.uri_env, "role")
-        hints |= {"key": list(table.key), "slot": names.slot(contract.name, source.name)}
+        hints |= {"key": list(table.key), "topic": names.raw_topic(contract.name, source.name)}
         made.append(Resource("postgresql", "postgresql_source", name, properties | user, hints))
     return made
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from dropless import durability, names
 from dropless.contract import Contract
+from dropless.placement import EVEN
 from dropless.plan import Resource
 
 DAY_MS: Final = 86_400_000
 COMPACTION_LAG_MS: Final = 7 * DAY_MS
 """How long every version of a row stays in the unified topic before only the newest does."""
+
+GROWING: Final = "growing"
+"""A raw topic's positions are where they should be: new records come after all that rows were made of."""
 
 
 def topics(contract: Contract) -> list[Resource]:
@@ -21,7 +26,9 @@ def topics(contract: Contract) -> list[Resource]:
     newest = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(COMPACTION_LAG_MS)}
     made = []
     for source in contract.sources:
-        made.append(_topic(names.raw_topic(table, source.name), contract.partitions, forever))
+        raw = _topic(names.raw_topic(table, source.name), contract.partitions, forever)
+        told = {"role": "raw", "table": table, "source": source.name, "epoch": source.epoch}
+        made.append(replace(raw, properties={**raw.properties, "positions": GROWING}, hints={**raw.hints, **told}))
         made.append(
             _topic(
                 names.heartbeat_topic(table, source.name),
@@ -30,9 +37,13 @@ def topics(contract: Contract) -> list[Resource]:
                 keyed=False,
             )
         )
-    made.append(_topic(names.unified_topic(table), contract.partitions, newest))
     # One partition keeps the letters in the order in which they were found.
-    made.append(_topic(names.dead_topic(table), 1, forever))
+    for role, name, partitions, config in (
+        ("unified", names.unified_topic(table), contract.partitions, newest),
+        ("dead", names.dead_topic(table), 1, forever),
+    ):
+        output = _topic(name, partitions, config)
+        made.append(replace(output, hints={**output.hints, "role": role, "table": table}))
     return made
 
 
@@ -44,6 +55,7 @@ def _topic(name: str, partitions: int, config: dict[str, str], *, keyed: bool = 
         {
             "partitions": partitions,
             "replication_factor": durability.REPLICATION_FACTOR,
+            "placement": EVEN,
             "config": durability.topic() | {"max.message.bytes": str(durability.MAX_MESSAGE_BYTES)} | config,
         },
         {"keyed": keyed},

@@ -6,13 +6,14 @@ import re
 from typing import Final
 
 from dropless import durability, names
-from dropless.contract import Contract, MongodbCollection, PostgresqlTable
+from dropless.contract import Contract, MongodbCollection, PostgresqlTable, Source
 from dropless.desired.databases import HEARTBEAT_COLLECTION, HEARTBEAT_TABLE
 from dropless.desired.servers import mongodb_server, postgresql_server
 from dropless.endpoints import Endpoints
 from dropless.plan import Resource
 
 HEARTBEAT_MS: Final = 5000
+HEARTBEAT_PREFIX: Final = "heartbeat"
 HEARTBEAT_QUERY: Final = (
     f"INSERT INTO {HEARTBEAT_TABLE} (id, ts) VALUES (1, now()) ON CONFLICT (id) DO UPDATE SET ts = EXCLUDED.ts"  # noqa: S608
 )
@@ -28,20 +29,25 @@ def connectors(contract: Contract, endpoints: Endpoints) -> list[Resource]:
     """
     made = []
     for source in contract.sources:
-        config = _common(contract.name, source.name)
+        config = _common(contract.name, source)
         if source.postgresql:
             config |= _postgresql(contract.name, source.name, source.postgresql, endpoints)
         if source.mongodb:
             config |= _mongodb(contract.name, source.name, source.mongodb, endpoints)
         name = names.connector(contract.name, source.name)
-        properties = {"config": dict(sorted(config.items()))}
-        made.append(Resource("kafka_connect", "connector", name, properties, exact=frozenset({"config"})))
+        properties = {"state": "RUNNING", "config": dict(sorted(config.items()))}
+        hints = {"table": contract.name, "epoch": source.epoch}
+        made.append(Resource("kafka_connect", "connector", name, properties, hints, exact=frozenset({"config"})))
     return made
 
 
-def _common(table: str, source: str) -> Config:
-    prefix = names.connector(table, source)
-    heartbeat = names.heartbeat_topic(table, source)
+def _common(table: str, source: Source) -> Config:
+    # Connect keeps a source's offsets by this name: in a new epoch there are none, and the source is read anew.
+    prefix = names.connector(table, source.name) + (f".{source.epoch}" if source.epoch else "")
+    heartbeat = names.heartbeat_topic(table, source.name)
+    heartbeats = rf"{re.escape(prefix)}\.{re.escape(HEARTBEAT_TABLE)}"
+    if source.epoch:
+        heartbeats += rf"|{HEARTBEAT_PREFIX}\.{re.escape(prefix)}"
     return durability.connector() | {
         "tasks.max": "1",
         "topic.prefix": prefix,
@@ -52,14 +58,14 @@ def _common(table: str, source: str) -> Config:
         # Whatever Debezium calls a topic ends in one of two: its own name for a table can hold no dot or umlaut.
         "transforms": "heartbeat,raw",
         "transforms.heartbeat.type": "org.apache.kafka.connect.transforms.RegexRouter",
-        "transforms.heartbeat.regex": rf"{re.escape(prefix)}\.{re.escape(HEARTBEAT_TABLE)}",
+        "transforms.heartbeat.regex": heartbeats,
         "transforms.heartbeat.replacement": heartbeat,
         "transforms.raw.type": "org.apache.kafka.connect.transforms.RegexRouter",
         "transforms.raw.regex": rf"{re.escape(prefix)}\..+",
-        "transforms.raw.replacement": names.raw_topic(table, source),
+        "transforms.raw.replacement": names.raw_topic(table, source.name),
         "heartbeat.interval.ms": str(HEARTBEAT_MS),
         # Debezium appends the prefix: this is the heartbeat topic's name.
-        "topic.heartbeat.prefix": "heartbeat",
+        "topic.heartbeat.prefix": HEARTBEAT_PREFIX,
         "snapshot.mode": "initial",
         "skipped.operations": "none",
         "tombstones.on.delete": "true",

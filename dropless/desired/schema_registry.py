@@ -15,6 +15,8 @@ from dropless.plan import Resource
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 COMPATIBILITY: Final = "BACKWARD"
 
+_EPOCH: Final = "epoch "
+
 Schema = dict[str, Any]
 
 
@@ -42,7 +44,9 @@ def raw_schema(contract: Contract, source: Source) -> Schema:
     }
     if source.mongodb:
         properties["updateDescription"] = {"type": ["object", "null"]}
-    return {
+    # A topic that is gone tells nothing any more: its schema remembers when it was made anew.
+    epoch = {"$comment": f"{_EPOCH}{source.epoch}"} if source.epoch else {}
+    return epoch | {
         "$schema": DIALECT,
         "title": names.raw_topic(contract.name, source.name),
         "description": f"A change of source {source.name!r} as Debezium saw it.",
@@ -51,6 +55,12 @@ def raw_schema(contract: Contract, source: Source) -> Schema:
         "properties": properties,
         "required": ["op", "source"],
     }
+
+
+def epoch_of(schema: Schema) -> int:
+    """The epoch of the raw topic that a schema was registered for."""
+    text = str(schema.get("$comment", ""))
+    return int(text.removeprefix(_EPOCH)) if text.startswith(_EPOCH) else 0
 
 
 def unified_schema(contract: Contract) -> Schema:

@@ -7,6 +7,8 @@ from typing import Any, Final
 from dropless import names
 from dropless.plan import Resource
 
+NO_POLICY: Final = "none"
+"""A bucket's own policy would let people in who are no users; users have theirs."""
 _READ_BUCKET: Final = ["s3:GetBucketLocation", "s3:ListBucket"]
 _WRITE_BUCKET: Final = [*_READ_BUCKET, "s3:ListBucketMultipartUploads"]
 _READ_OBJECT: Final = ["s3:GetObject"]
@@ -21,7 +23,9 @@ _WRITE_OBJECT: Final = [
 
 def buckets() -> list[Resource]:
     """The lake's bucket and that of Pinot's segments."""
-    return [Resource("minio", "bucket", name, {}) for name in (names.LAKE_BUCKET, names.PINOT_BUCKET)]
+    return [
+        Resource("minio", "bucket", name, {"policy": NO_POLICY}) for name in (names.LAKE_BUCKET, names.PINOT_BUCKET)
+    ]
 
 
 def s3_users() -> list[Resource]:

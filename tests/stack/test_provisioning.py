@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +13,15 @@ from dataclasses import replace
 import httpx
 import psycopg
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 from conftest import DROPLESS
 from minio.credentials.providers import StaticProvider
 from minio.minioadmin import MinioAdmin
@@ -24,6 +34,9 @@ from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.plan import Action, Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
+from resources.cluster import ClusterView
+from resources.committed import CommittedReader
+from resources.minio import s3_client
 from resources.provisioning import adapters, check, preview, provision
 from resources.waiting import until
 
@@ -130,6 +143,151 @@ class TestTopics:
             provision([probe], known)
 
 
+class TestMoving:
+    """Replicas are copied to other brokers under traffic, throttled, and nothing is lost."""
+
+    @pytest.fixture
+    def topic(self, admin: AdminClient) -> Iterator[Resource]:
+        config = durability.topic()
+        name = f"probe.{uuid.uuid4().hex[:8]}"
+        placed = [[1, 2], [1, 2], [1, 2]]
+        fresh = NewTopic(name, replica_assignment=placed, config=config)
+        admin.create_topics([fresh], operation_timeout=10)[name].result()
+        properties = {"partitions": 3, "replication_factor": 3, "placement": "even", "config": config}
+        yield Resource("kafka", "topic", name, properties, {"keyed": False})
+        admin.delete_topics([name], operation_timeout=10)[name].result()
+
+    def test_a_third_replica_is_made_under_traffic_and_an_interruption_leaves_nothing(self, endpoints, topic, admin):
+        known = adapters(endpoints, move_bytes_per_second=3_000_000)
+        assert {path for path, _, _ in differences(known, topic)} == {"replication_factor", "placement"}
+        acknowledged, stop = set(), threading.Event()
+        producer = Producer(durability.transactional_producer(endpoints, topic.name))
+        producer.init_transactions(30)
+
+        def traffic() -> None:
+            payload, number = os.urandom(50_000).hex(), 0
+            while not stop.is_set():
+                producer.begin_transaction()
+                batch = range(number, number + 20)
+                for each in batch:
+                    producer.produce(topic.name, f"{each} {payload}", partition=each % 3)
+                producer.commit_transaction(30)
+                acknowledged.update(batch)
+                number += 20
+                stop.wait(0.2)
+
+        writer = threading.Thread(target=traffic)
+        writer.start()
+        try:
+            until("Traffic", lambda: None if len(acknowledged) > 200 else "little is written yet", 60)
+            told: list[str] = []
+
+            def interrupt(text: str) -> None:
+                told.append(text)
+                if "MB left" in text:
+                    assert throttles(admin, topic.name)
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                provision([topic], known, interrupt)
+            until("Kafka", lambda: "it is still throttled" if throttles(admin, topic.name) else None, 10)
+            assert "replication_factor" in {path for path, _, _ in differences(known, topic)}
+            told.clear()
+            provision([topic], known, told.append)
+            assert any("MB left" in each for each in told)
+        finally:
+            stop.set()
+            writer.join(60)
+        assert throttles(admin, topic.name) == {}
+        leaders = [each.leader for each in admin.list_topics(topic.name).topics[topic.name].partitions.values()]
+        assert sorted(leaders) == [1, 2, 3]
+        assert preview([topic], known).empty
+        reader = CommittedReader(endpoints, topic.name)
+        ends = {(topic.name, number): (0, 0) for number in range(3)}
+        view = ClusterView(endpoints)
+        ends = {place: (0, end) for place, end in view.ends(ends).items()}
+        assert {int(each.value().split()[0]) for each in reader.read(ends)} >= acknowledged
+
+
+def throttles(admin: AdminClient, topic: str) -> dict[str, str]:
+    """Every throttle on the topic or a broker."""
+    targets = [ConfigResource(ResourceType.TOPIC, topic)]
+    targets += [ConfigResource(ResourceType.BROKER, str(number)) for number in (1, 2, 3)]
+    return {
+        f"{target.name} {entry.name}": entry.value
+        for target, future in admin.describe_configs(targets).items()
+        for entry in future.result().values()
+        if "throttled" in entry.name and entry.value and not entry.is_default
+    }
+
+
+class TestWhatIsNotOurs:
+    @pytest.fixture
+    def name(self, endpoints: Endpoints, admin: AdminClient) -> Iterator[str]:
+        """A topic, a connector and a bucket that somebody made by hand, each in its own way."""
+        name = f"probe{uuid.uuid4().hex[:8]}"
+        fresh = NewTopic(name, 1, 1, config={"retention.ms": "5", "min.insync.replicas": "1"})
+        admin.create_topics([fresh], operation_timeout=10)[name].result()
+        config = {"connector.class": POSTGRESQL, "topic.prefix": name, "database.password": "hush", "tasks.max": "1"}
+        config |= {"database.hostname": "127.0.0.1", "database.user": "x", "database.dbname": "x"}
+        url = f"{endpoints.kafka_connect[0]}/connectors"
+        made = {"name": name, "config": config, "initial_state": "STOPPED"}
+        answer = httpx.post(url, json=made, timeout=60)
+        assert answer.is_success, answer.text
+        s3 = s3_client(endpoints, "dropless-root", "minio_root")
+        s3.create_bucket(Bucket=name)
+        yield name
+        s3.delete_bucket(Bucket=name)
+        httpx.delete(f"{url}/{name}", timeout=60)
+        admin.delete_topics([name], operation_timeout=10)[name].result()
+
+    def test_it_is_never_touched(self, known, everything, name, endpoints, admin):
+        url = f"{endpoints.kafka_connect[0]}/connectors/{name}"
+        s3 = s3_client(endpoints, "dropless-root", "minio_root")
+
+        def theirs() -> list[object]:
+            target = ConfigResource(ResourceType.TOPIC, name)
+            topic = {each.name: each.value for each in admin.describe_configs([target])[target].result().values()}
+            buckets = {each["Name"] for each in s3.list_buckets()["Buckets"]}
+            return [topic, httpx.get(f"{url}/config").json(), name in buckets]
+
+        before = theirs()
+        s3.put_bucket_policy(Bucket=names.LAKE_BUCKET, Policy=PUBLIC)
+        assert [path for path, _, _ in differences(known, everything["bucket:lake"])] == ["policy"]
+        [change] = provision(list(everything.values()), known).changes
+        assert change.desired.id == "bucket:lake"
+        assert theirs() == before
+
+    def test_what_is_adopted_shows_only_what_differs_and_no_password(self, known, everything, name):
+        properties = {
+            "partitions": 1,
+            "replication_factor": 1,
+            "config": {"retention.ms": "6", "cleanup.policy": "delete"},
+        }
+        topic = Resource("kafka", "topic", name, properties)
+        assert differences(known, topic) == [
+            ("config/retention.ms", "5", "6"),
+            ("config/cleanup.policy", None, "delete"),
+        ]
+        connector = everything["connector:orders.store"]
+        adopted = replace(connector, name=name)
+        found = {path: before for path, before, _ in differences(known, adopted)}
+        assert found["state"] == "STOPPED"
+        assert found["config/database.password"] == "(hidden)"
+        assert {"config/tasks.max", "config/connector.class"}.isdisjoint(found)
+
+
+POSTGRESQL = "io.debezium.connector.postgresql.PostgresConnector"
+PUBLIC = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::lake/*"]}
+        ],
+    }
+)
+
+
 class TestSubjects:
     def test_an_incompatible_schema_is_refused_with_the_reason(self, known, everything):
         subject = everything["subject:unified.orders-value"]
@@ -151,9 +309,13 @@ class TestSubjects:
 class TestConnectors:
     def test_a_property_that_no_one_knows_is_found_before_anything_is_changed(self, known, everything):
         connector = everything["connector:orders.store"]
-        config = dict(connector.properties["config"]) | {"slot.nmae": "x", "max.batch.size": "many"}
+        config = dict(connector.properties["config"])
+        config |= {"slot.nmae": "x", "max.batch.size": "many", "producer.override.ack": "all", "transforms.raw.x": "1"}
         wrong = replace(connector, properties={"config": config})
-        with pytest.raises(DroplessError, match=r"max\.batch\.size: .*; slot\.nmae: no such property"):
+        unknown = (
+            r"max\.batch\.size: .*; slot\.nmae: no such.*; producer\.override\.ack: .*; transforms\.raw\.x: no such"
+        )
+        with pytest.raises(DroplessError, match=unknown):
             provision([wrong], known)
         assert preview([connector], known).empty
 
@@ -238,8 +400,9 @@ class TestPostgresqlSources:
             connection.execute("select pg_create_logical_replication_slot('probe_slot', 'pgoutput')")
             connection.execute("drop publication probe")
         try:
-            with pytest.raises(Unsafe, match=r"Publication 'probe' is gone while replication slot 'probe_slot'"):
-                provision([replace(source, hints={"slot": "probe_slot"})], known)
+            with_slot = replace(source, properties=dict(source.properties) | {"slot": "probe_slot"})
+            with pytest.raises(DroplessError, match=r"Publication 'probe' is gone while replication slot 'probe_slot'"):
+                provision([with_slot], known)
         finally:
             with databases.postgresql(endpoints, "store", "admin") as connection:
                 connection.execute("select pg_drop_replication_slot('probe_slot')")

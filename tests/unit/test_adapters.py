@@ -4,33 +4,79 @@ from __future__ import annotations
 
 import pytest
 
-from dropless.errors import DroplessError
-from dropless.plan import PropertyChange, Resource
-from resources.kafka import refusal
-from resources.kafka_connect import failure, not_running, problems, summary
+from dropless.desired.kafka import GROWING
+from dropless.errors import DroplessError, Unsafe
+from dropless.plan import Action, Change, PropertyChange, Resource
+from resources.kafka_connect import failure, not_running, problems, summary, target_state
 from resources.minio import canonical
 from resources.mongodb import may_read
-from resources.pinot import consuming, partition
+from resources.pinot_changes import incompatible
+from resources.pinot_segments import consuming, partition
 from resources.postgresql_catalogue import Publication, Table
 from resources.postgresql_statements import statements
+from resources.topic_safety import positions, refusal
 
 
 def topic(**hints):
-    return Resource("kafka", "topic", "raw.orders.store", {}, hints)
+    return Resource("kafka", "topic", "raw.orders.store", {"partitions": 6}, hints)
+
+
+RAW = {"role": "raw", "table": "orders", "source": "store", "epoch": 0}
+UNIFIED = {"role": "unified", "table": "orders"}
+
+
+def repartitioned(before, after, made_in=None, **hints):
+    properties = (PropertyChange("partitions", before, after),)
+    return refusal(Change(Action.UPDATE, topic(**hints), properties), made_in)
+
+
+def made(made_in, **hints):
+    return refusal(Change(Action.CREATE, topic(**hints), (PropertyChange("partitions", None, 6),)), made_in)
 
 
 class TestTopics:
     def test_a_keyed_topic_keeps_its_partitions(self):
-        assert "out of order" in refusal(topic(), PropertyChange("partitions", 3, 6))
+        assert "out of order" in str(repartitioned(3, 6))
 
     def test_a_topic_without_keys_may_grow(self):
-        assert refusal(topic(keyed=False), PropertyChange("partitions", 3, 6)) is None
+        assert repartitioned(3, 6, keyed=False) is None
 
-    def test_no_topic_may_shrink(self):
-        assert "lose their records" in refusal(topic(keyed=False), PropertyChange("partitions", 6, 3))
+    def test_no_topic_shrinks_by_itself(self):
+        assert "lose their records" in str(repartitioned(6, 3, keyed=False))
 
     def test_configuration_may_change(self):
-        assert refusal(topic(), PropertyChange("config/retention.ms", "1", "2")) is None
+        change = Change(Action.UPDATE, topic(**RAW), (PropertyChange("config/retention.ms", "1", "2"),))
+        assert refusal(change, 0) is None
+
+    def test_a_raw_topic_that_was_there_before_is_not_made_again_in_the_same_epoch(self):
+        assert made(None, **RAW) is None
+        error = made(0, **RAW)
+        assert not isinstance(error, Unsafe)
+        assert "Write `epoch: 1` into source 'store' of the contract of 'orders'" in str(error)
+        assert made(0, **RAW | {"epoch": 1}) is None
+        assert "`epoch: 2`" in str(made(1, **RAW | {"epoch": 1}))
+
+    @pytest.mark.parametrize("role", ["unified", "dead"])
+    def test_what_the_union_wrote_is_made_again_only_when_allowed(self, role):
+        assert made(None, **UNIFIED | {"role": role}) is None
+        error = made(0, **UNIFIED | {"role": role})
+        assert isinstance(error, Unsafe)
+        assert "lake tables 'orders_changes' and 'orders' are dropped" in str(error)
+
+    def test_a_raw_topic_gets_another_number_of_partitions_only_in_a_new_epoch(self):
+        assert not isinstance(repartitioned(3, 6, made_in=0, **RAW), Unsafe)
+        assert isinstance(repartitioned(3, 6, made_in=0, **RAW | {"epoch": 1}), Unsafe)
+
+    def test_positions_grow_while_new_records_come_after_those_that_rows_were_made_of(self):
+        assert positions(0, {0: 5, 1: 0}, {0: 4}) == GROWING
+        assert positions(1, {0: 0}, {0: 4}) == GROWING
+        assert positions(0, {0: 5, 1: 4}, {0: 4, 1: 4}).startswith("partition 1 goes on at offset 4 of epoch 0, but")
+        assert "offset 4 of epoch 2" in positions(1, {0: 99}, {0: (2 << 48) + 4})
+
+    def test_numbered_again_it_needs_the_epoch_after_the_one_that_rows_have(self):
+        found = positions(0, {0: 0}, {0: (2 << 48) + 4})
+        change = Change(Action.UPDATE, topic(**RAW), (PropertyChange("positions", found, GROWING),))
+        assert "`epoch: 3`" in str(refusal(change, None))
 
 
 ANSWER = {
@@ -46,9 +92,21 @@ class TestConnectors:
         config = {"slot.name": "S!", "tasks.max": "1", "slot.nmae": "s"}
         assert problems(config, ANSWER) == ["slot.name: Invalid name", "slot.nmae: no such property"]
 
-    def test_what_is_passed_on_or_unlisted_is_known(self):
-        config = {"producer.override.acks": "all", "offset.mismatch.strategy": "trust_offset"}
+    def test_what_debezium_honours_without_listing_it_is_known(self):
+        config = {"driver.tcpKeepAlive": "true", "offset.mismatch.strategy": "trust_offset"}
         assert problems(config, {"configs": []}) == []
+
+    def test_a_misspelt_property_of_a_producer_or_transformation_is_unknown(self):
+        config = {"producer.override.ack": "all", "transforms.raw.regexp": "x"}
+        # Connect lists what it was given, and has no definition for it.
+        answer = {"configs": [{"definition": None, "value": {"name": "producer.override.ack", "errors": []}}]}
+        assert len(problems(config, answer)) == 2
+
+    @pytest.mark.parametrize(
+        ("state", "told"), [("PAUSED", "PAUSED"), ("STOPPED", "STOPPED"), ("FAILED", "RUNNING"), ("RUNNING", "RUNNING")]
+    )
+    def test_a_connector_that_fails_was_still_told_to_run(self, state, told):
+        assert target_state({"connector": {"state": state}}) == told
 
     def test_a_failed_task_is_told_with_its_cause(self):
         trace = "org.Connect: gone\n\tat X\nCaused by: org.Postgres: refused\n\tat Y\nCaused by: java.Net: no route\n"
@@ -89,7 +147,30 @@ class TestMongodb:
         assert may_read([{"role": "readAnyDatabase", "db": "admin"}], "shop")
 
 
+SCHEMA = {
+    "dimensionFieldSpecs": [{"name": "id", "dataType": "STRING"}],
+    "metricFieldSpecs": [{"name": "count", "dataType": "INT"}],
+    "primaryKeyColumns": ["id"],
+}
+
+
 class TestPinot:
+    def test_a_new_column_is_added_in_place(self):
+        added = SCHEMA | {"metricFieldSpecs": [*SCHEMA["metricFieldSpecs"], {"name": "more", "dataType": "INT"}]}
+        assert incompatible(added, SCHEMA) == []
+
+    @pytest.mark.parametrize(
+        ("changed", "reason"),
+        [
+            ({"metricFieldSpecs": []}, "column 'count' would go"),
+            ({"metricFieldSpecs": [{"name": "count", "dataType": "LONG"}]}, "metric INT and would be metric LONG"),
+            ({"primaryKeyColumns": ["id", "count"]}, "the key is ['id'] and would be ['id', 'count']"),
+        ],
+    )
+    def test_a_column_that_goes_or_changes_and_another_key_are_told(self, changed, reason):
+        [told] = incompatible(SCHEMA | changed, SCHEMA)
+        assert reason in told
+
     def test_a_partition_counts_only_while_a_server_consumes_it(self):
         info = {
             "_segmentToConsumingInfoMap": {

@@ -40,3 +40,10 @@ def test_a_missing_item_and_a_missing_property_stay_missing():
 
 def test_an_unnamed_list_of_another_length_is_shown_whole():
     assert managed({"keys": ["a"]}, {"keys": ["a", "b"]}) == {"keys": ["a", "b"]}
+
+
+@pytest.mark.parametrize("mask", ["********", "[hidden]", "XXXXXXXX"])
+def test_a_value_that_a_system_masks_is_not_drift(mask):
+    desired = {"stream": {"password": "${dir:/secrets:kafka}"}}
+    assert managed(desired, {"stream": {"password": mask}}) == desired
+    assert managed(desired, {"stream": {"password": "another"}}) != desired

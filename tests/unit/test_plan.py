@@ -1,4 +1,6 @@
-from dropless.plan import Action, PropertyChange, Resource, digest, plan
+import pytest
+
+from dropless.plan import HIDDEN, Action, PropertyChange, Resource, digest, plan
 
 
 def topic(**properties: object) -> Resource:
@@ -54,3 +56,18 @@ def test_the_digest_ignores_order_and_hints_but_no_property() -> None:
     same = Resource("kafka", "topic", "a", {"y": {"z": [1, 2]}, "x": 1})
     other = Resource("kafka", "topic", "a", {"x": 1, "y": {"z": [2, 1]}})
     assert digest([one]) == digest([same]) != digest([other])
+
+
+@pytest.mark.parametrize(
+    ("path", "found", "told"),
+    [
+        ("database.password", "hush", HIDDEN),
+        ("database.password", "${dir:/secrets:old}", "${dir:/secrets:old}"),
+        ("connection.string", "mongodb://me:hush@host/?x=1", f"mongodb://{HIDDEN}@host/?x=1"),
+        ("max.batch.size", "17", "17"),
+    ],
+)
+def test_a_secret_that_somebody_wrote_in_plain_is_not_told(path: str, found: str, told: str) -> None:
+    desired = topic(config={path: "${dir:/secrets:new}"})
+    [change] = plan([desired], observed(topic(config={path: found}))).changes
+    assert change.properties == (PropertyChange(f"config/{path}", told, "${dir:/secrets:new}"),)

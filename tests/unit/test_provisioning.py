@@ -7,9 +7,9 @@ import json
 import pytest
 
 from dropless.cli.provisioning import show, trees
-from dropless.errors import DroplessError, Unsafe
+from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.plan import Action, Change, Plan, PropertyChange, Resource
-from resources.provisioning import by_kind, preview, provision, select
+from resources.provisioning import Survey, by_kind, preview, provision, select, survey
 
 
 def thing(kind: str, name: str, **properties) -> Resource:
@@ -93,6 +93,91 @@ def test_one_thing_or_one_kind_can_be_selected():
         select(DESIRED, "connecter:c")
 
 
+class Remaking(Memory):
+    def replace(self, change, progress):
+        self.journal.append(f"replace {change.desired.id}")
+        self.things[change.desired.id] = change.desired
+
+
+def test_a_destructive_change_is_made_only_when_it_is_allowed():
+    journal = []
+    known = {"topic": Remaking(journal)}
+    desired = [thing("topic", "a", unsafe=True), thing("topic", "b", x=1)]
+    with pytest.raises(Unsafe):
+        provision(desired, known)
+    assert journal == []
+    provision(desired, known, allow_destructive=True)
+    assert journal == ["replace topic:a", "topic:b", "ready topic"]
+
+
+def test_allowing_it_does_not_help_where_nobody_knows_how():
+    with pytest.raises(Unsafe):
+        provision([thing("topic", "a", unsafe=True)], {"topic": Memory([])}, allow_destructive=True)
+
+
+class Processes(Memory):
+    def pause(self, resource):
+        self.journal.append(f"pause {resource.name}")
+        del self.things[resource.id]
+
+
+def test_processes_rest_while_a_topic_of_their_table_starts_over():
+    journal = []
+    known = {"topic": Memory(journal), "process": Processes(journal)}
+    ours = Resource("union", "process", "union-t", {"x": 1}, {"table": "t"})
+    server = thing("process", "kafka", x=1)
+    provision([ours, server], known)
+    journal.clear()
+    raw = Resource("kafka", "topic", "raw.t.s", {"x": 1}, {"role": "raw", "table": "t", "epoch": 1})
+    provision([raw, ours, server], known)
+    assert journal == [
+        "ready process",
+        "pause union-t",
+        "topic:raw.t.s",
+        "ready topic",
+        "process:union-t",
+        "ready process",
+    ]
+
+
+def test_servers_are_started_before_anything_is_looked_at():
+    journal = []
+
+    class NeedsServer(Memory):
+        def observe(self, desired):
+            assert "process:kafka" in known["process"].things
+            return super().observe(desired)
+
+    known = {"topic": NeedsServer(journal), "process": Memory(journal)}
+    provision([thing("topic", "a", x=1), thing("process", "kafka", x=1)], known)
+    assert journal[:2] == ["process:kafka", "ready process"]
+
+
+class Away(Memory):
+    def observe(self, desired):
+        raise Unreachable("it does not answer")
+
+
+def test_what_can_be_seen_is_shown_although_something_is_away(capsys):
+    found = survey(DESIRED, {"topic": Memory([]), "connector": Away([])})
+    assert len(found.plan.changes) == 2
+    show(found, as_json=True)
+    *changes, unknown = json.loads(capsys.readouterr().out)
+    assert len(changes) == 2
+    assert unknown == {"action": "unknown", "kind": "connector", "reason": "it does not answer"}
+    show(found, as_json=False)
+    assert "? connector: it does not answer" in capsys.readouterr().out
+
+
+def test_what_would_be_lost_is_shown_with_the_change(capsys):
+    found = survey([thing("topic", "a", unsafe=True)], {"topic": Memory([])})
+    show(found, as_json=False)
+    assert "needs --allow-destructive: would lose data" in capsys.readouterr().out
+    show(found, as_json=True)
+    [change] = json.loads(capsys.readouterr().out)
+    assert (change["destructive"], change["refused"]) == (True, "would lose data")
+
+
 PLAN = Plan(
     (
         Change(Action.CREATE, DESIRED[1], (PropertyChange("partitions", None, 3),)),
@@ -102,16 +187,18 @@ PLAN = Plan(
 
 
 def test_a_plan_is_printed_by_system_with_before_and_after(capsys):
-    show(PLAN, as_json=False)
+    show(Survey(PLAN, {}, {}), as_json=False)
     printed = capsys.readouterr().out
     assert "+ topic b" in printed
     assert "partitions: 3" in printed
     assert "~ connector c" in printed
     assert 'config/tasks.max: "2" -> "1"' in printed
     assert "1 to create, 1 to change" in printed
-    assert len(trees(PLAN.changes)) == 1
+    assert len(trees(Survey(PLAN, {}, {}))) == 1
 
 
 def test_a_plan_for_machines_is_json(capsys):
-    show(PLAN, as_json=True)
-    assert json.loads(capsys.readouterr().out) == PLAN.as_json()
+    show(Survey(PLAN, {}, {}), as_json=True)
+    assert json.loads(capsys.readouterr().out) == [
+        each | {"refused": None, "destructive": False} for each in PLAN.as_json()
+    ]
