@@ -12,7 +12,7 @@ from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Change, Plan, Resource
 from resources.adapter import Adapter, Destructive, Gradual, Pausing, Progress
 from resources.kinds import ORDER, adapter_of, adapters, by_kind, counted
-from resources.restarts import restarted
+from resources.restarts import restarted, restarts
 from resources.survey import Survey, check, preview, refusals, survey
 
 __all__ = [
@@ -79,13 +79,14 @@ class _Work:
     def run(self, desired: Sequence[Resource]) -> Plan:
         todo = preview(desired, self.known, self.progress)
         unsafe = self._allowed(refusals(todo, self.known))
-        paused = self._pause(desired, restarted(todo, unsafe))
+        # What is paused or dropped on the way was found in its place when the plan was made.
+        outdated = self._pause(desired, restarted(todo, unsafe))
         for kind, resources in by_kind(desired).items():
             adapter = adapter_of(kind, self.known)
-            # What was paused above was found running when the plan was made.
-            changes = preview(resources, self.known) if kind == "process" and paused else todo
+            changes = preview(resources, self.known) if outdated else todo
             for change in (each for each in changes.changes if each.desired.kind == kind):
                 self._apply(adapter, change, unsafe)
+                outdated |= change.desired.id in unsafe
             self.progress(f"waiting for {counted(kind, resources)}")
             adapter.wait_ready(resources, self.ready_seconds)
         if not todo.empty:
@@ -101,6 +102,9 @@ class _Work:
             adapter.advance(change, self.progress)
         else:
             adapter.apply(change)
+        if restarts(change):
+            # One after the other: the others do its work meanwhile.
+            adapter.wait_ready([change.desired], self.ready_seconds)
 
     def _allowed(self, refused: Mapping[str, DroplessError]) -> Collection[str]:
         for name, error in refused.items():

@@ -30,3 +30,10 @@ def starts_over(change: Change) -> bool:
     if change.desired.kind == "topic":
         return change.action is Action.CREATE
     return any(each.path == "config/topic.prefix" for each in change.properties)
+
+
+def restarts(change: Change) -> bool:
+    """Whether a process that works is stopped and started anew."""
+    if change.desired.kind != "process" or change.action is Action.CREATE:
+        return False
+    return all(each.path != "running" for each in change.properties)

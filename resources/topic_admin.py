@@ -154,7 +154,8 @@ class TopicAdmin:
     def elect_preferred(self, name: str, partitions: Sequence[int]) -> None:
         """Make the first replica of each partition its leader."""
         places = [TopicPartition(name, number) for number in partitions]
-        future = self.client.elect_leaders(ElectionType.PREFERRED, places, request_timeout=REQUEST_SECONDS)
+        # confluent-kafka 2.16.1 fails on any time-out given here; the client's own is ten seconds.
+        future = self.client.elect_leaders(ElectionType.PREFERRED, places)
         for place, error in result(future, f"elect the leaders of topic {name!r}").items():
             if error is not None and error.code() != KafkaError.ELECTION_NOT_NEEDED:
                 raise DroplessError(f"Kafka could not elect a leader of {name}[{place.partition}]: {error.str()}")

@@ -115,6 +115,32 @@ def test_allowing_it_does_not_help_where_nobody_knows_how():
         provision([thing("topic", "a", unsafe=True)], {"topic": Memory([])}, allow_destructive=True)
 
 
+def test_what_a_destructive_change_does_to_others_is_seen_and_mended():
+    journal = []
+
+    class Dropping(Remaking):
+        def replace(self, change, progress):
+            super().replace(change, progress)
+            known["connector"].things["connector:c"] = thing("connector", "c", x=0)
+
+    known = {"topic": Dropping(journal), "connector": Memory(journal)}
+    connector = thing("connector", "c", x=1)
+    provision([connector], known)
+    journal.clear()
+    provision([thing("topic", "a", unsafe=True), connector], known, allow_destructive=True)
+    assert journal == ["replace topic:a", "ready topic", "connector:c", "ready connector"]
+
+
+def test_servers_that_work_are_restarted_one_after_the_other():
+    journal = []
+    known = {"process": Memory(journal)}
+    provision([thing("process", "broker-1", x=1), thing("process", "broker-2", x=1)], known)
+    assert journal == ["process:broker-1", "process:broker-2", "ready process"]
+    journal.clear()
+    provision([thing("process", "broker-1", x=2), thing("process", "broker-2", x=2)], known)
+    assert journal == ["process:broker-1", "ready process", "process:broker-2", "ready process", "ready process"]
+
+
 class Processes(Memory):
     def pause(self, resource):
         self.journal.append(f"pause {resource.name}")
