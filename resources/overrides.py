@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
 from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.invariants import holds
-from resources.kafka import result
+from resources.kafka_answers import result
 
 REQUEST_SECONDS = 5
 FLUSHING = {"flush.messages": str(durability.FLUSH_MESSAGES), "flush.ms": str(durability.FLUSH_MS)}

@@ -19,14 +19,13 @@ from dropless.plan import Change, Plan, Resource
 from resources.adapter import Adapter
 from resources.cluster import ClusterView
 from resources.connect_status import ConnectStatus
-from resources.kafka import result
+from resources.kafka_answers import result
 from resources.overrides import Overrides
 from resources.platform import LocalPlatform
 from resources.provisioning import by_kind, check, preview, provision
 
 # supervisord is at work on the others: it starts, restarts or stops them.
 DEAD: Final = ("FATAL", "EXITED", "STOPPED", "UNKNOWN", "MISSING")
-ELECTION_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -151,6 +150,7 @@ class Repairs:
         if places:
             admin = AdminClient(durability.admin_client(self._endpoints, "dropless.repair"))
             result(
-                admin.elect_leaders(ElectionType.PREFERRED, places, request_timeout=ELECTION_SECONDS),
+                # confluent-kafka 2.16.1 fails on any time-out given here; the client's own is ten seconds.
+                admin.elect_leaders(ElectionType.PREFERRED, places),
                 "elect the preferred leaders",
             )

@@ -33,7 +33,7 @@ def connectors(contract: Contract, endpoints: Endpoints) -> list[Resource]:
         if source.postgresql:
             config |= _postgresql(contract.name, source.name, source.postgresql, endpoints)
         if source.mongodb:
-            config |= _mongodb(contract.name, source.name, source.mongodb, endpoints)
+            config |= _mongodb(source.mongodb, endpoints)
         name = names.connector(contract.name, source.name)
         properties = {"state": "RUNNING", "config": dict(sorted(config.items()))}
         hints = {"table": contract.name, "epoch": source.epoch}
@@ -45,7 +45,8 @@ def _common(table: str, source: Source) -> Config:
     # Connect keeps a source's offsets by this name: in a new epoch there are none, and the source is read anew.
     prefix = names.connector(table, source.name) + (f".{source.epoch}" if source.epoch else "")
     heartbeat = names.heartbeat_topic(table, source.name)
-    heartbeats = rf"{re.escape(prefix)}\.{re.escape(HEARTBEAT_TABLE)}"
+    beating = rf".+\.{re.escape(HEARTBEAT_COLLECTION)}" if source.mongodb else re.escape(HEARTBEAT_TABLE)
+    heartbeats = rf"{re.escape(prefix)}\.{beating}"
     if source.epoch:
         heartbeats += rf"|{HEARTBEAT_PREFIX}\.{re.escape(prefix)}"
     return durability.connector() | {
@@ -109,10 +110,9 @@ def _postgresql(table: str, source: str, origin: PostgresqlTable, endpoints: End
     return config | ({"database.sslmode": server.sslmode} if server.sslmode else {})
 
 
-def _mongodb(table: str, source: str, origin: MongodbCollection, endpoints: Endpoints) -> Config:
+def _mongodb(origin: MongodbCollection, endpoints: Endpoints) -> Config:
     server = mongodb_server(origin, endpoints)
     captured = rf"{re.escape(origin.database)}\.{re.escape(origin.collection)}"
-    prefix = re.escape(names.connector(table, source))
     heartbeat = rf"{re.escape(origin.database)}\.{re.escape(HEARTBEAT_COLLECTION)}"
     return {
         "connector.class": "io.debezium.connector.mongodb.MongoDbConnector",
@@ -126,7 +126,6 @@ def _mongodb(table: str, source: str, origin: MongodbCollection, endpoints: Endp
         # The row as it was after the change, not as it is when somebody looks it up.
         "capture.mode.full.update.type": "post_image",
         "collection.include.list": f"{_listed(captured)},{_listed(heartbeat)}",
-        "transforms.heartbeat.regex": rf"{prefix}\..+\.{re.escape(HEARTBEAT_COLLECTION)}",
     }
 
 

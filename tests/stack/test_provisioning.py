@@ -236,6 +236,7 @@ class TestWhatIsNotOurs:
         made = {"name": name, "config": config, "initial_state": "STOPPED"}
         answer = httpx.post(url, json=made, timeout=60)
         assert answer.is_success, answer.text
+        until("Connect", lambda: None if httpx.get(f"{url}/{name}/status").is_success else "it has no status", 30)
         s3 = s3_client(endpoints, "dropless-root", "minio_root")
         s3.create_bucket(Bucket=name)
         yield name
