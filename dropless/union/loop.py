@@ -26,8 +26,12 @@ from dropless.union.watchdog import Watchdog
 log = structlog.get_logger()
 
 BATCH_RECORDS = 10_000
+BUSY_RECORDS = 1000
+"""After so many records in one transaction the next one's are gathered for the clock's time."""
 CLOCK_SECONDS = 0.05
-"""How long records are gathered for one transaction, unless BATCH_RECORDS come sooner."""
+"""How long records are gathered under load for one transaction, unless BATCH_RECORDS come sooner."""
+IDLE_SECONDS = 0.1
+"""How long a poll waits for the first record; it returns as soon as there is one."""
 COMMITTED_SECONDS = 10.0
 """Committed offsets are unknown while another process's transaction is open, at most this long."""
 LAG_SECONDS = 1.0
@@ -61,6 +65,7 @@ class Union:
         self._ends: dict[Partition, int] = {}
         self._revoked: set[Partition] = set()
         self._lag_told = 0.0
+        self._busy = False
 
     def run(self) -> None:
         """Work until told to stop; a consumer whose state is in doubt is replaced.
@@ -126,8 +131,8 @@ class Union:
 
     def _turn(self, consumer: Consumer) -> None:
         self._revoked.clear()
-        messages = consumer.consume(BATCH_RECORDS, self._clock)
-        records = [message for message in messages if self._usable(message)]
+        records = [message for message in self._gathered(consumer) if message.error() is None or self._usable(message)]
+        self._busy = len(records) >= BUSY_RECORDS
         if self._revoked:
             # Whoever had these partitions meanwhile may have moved on: what was gathered before is void.
             records = [record for record in records if origin(record)[:2] not in self._revoked]
@@ -135,6 +140,14 @@ class Union:
         if records:
             self._commit(consumer, records)
         self._tell_lag(consumer)
+
+    def _gathered(self, consumer: Consumer) -> list[Message]:
+        """What one transaction is to take: what is there, or under load what comes in the clock's time.
+
+        Few records are not held back, since more of them gather anyway while a transaction commits.
+        """
+        first = consumer.consume(1, IDLE_SECONDS)
+        return first + consumer.consume(BATCH_RECORDS - 1, self._clock if self._busy else 0) if first else first
 
     def _commit(self, consumer: Consumer, records: list[Message]) -> None:
         batch = fill(records, self._routes, self._positions)
