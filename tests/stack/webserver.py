@@ -61,6 +61,11 @@ LOCATION = """
 }
 """
 
+TICKS = """
+{ repositoriesOrError { ... on RepositoryConnection { nodes { sensors {
+  name sensorState { ticks(limit: 10) { status timestamp endTimestamp } }
+} } } } }"""
+
 Key = tuple[str, ...]
 
 
@@ -83,6 +88,15 @@ class Evaluation:
     description: str
     table: str
     at: float
+
+
+@dataclass(frozen=True)
+class SensorTick:
+    """A finished tick of a sensor."""
+
+    sensor: str
+    status: str
+    seconds: float
 
 
 class Webserver:
@@ -134,6 +148,16 @@ class Webserver:
         tags = {tag["key"]: tag["value"] for tag in found[0]["tags"]}
         at = float(found[0]["timestamp"]) / 1000
         return metadata | {"run": found[0]["runId"], "version": tags.get("dagster/data_version"), "at": at}
+
+    def ticks(self) -> list[SensorTick]:
+        """Every sensor's newest ticks."""
+        [repository] = self.ask(TICKS)["repositoriesOrError"]["nodes"]
+        return [
+            SensorTick(sensor["name"], tick["status"], tick["endTimestamp"] - tick["timestamp"])
+            for sensor in repository["sensors"]
+            for tick in sensor["sensorState"]["ticks"]
+            if tick["endTimestamp"]
+        ]
 
     def evaluation(self, key: Key, check: str) -> Evaluation | None:
         """The newest evaluation of a check, by a run or by a sensor."""

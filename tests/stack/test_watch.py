@@ -1,0 +1,167 @@
+"""Broken promises on the running stack: each is reported within two ticks, and what can safely be repaired is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from webserver import Evaluation, Key, Webserver, eventually
+
+from dropless import databases, durability, names
+from dropless.endpoints import Endpoints
+from dropless.settings import Settings
+from resources.platform import LocalPlatform
+
+TICK_SECONDS = 30
+KAFKA: Key = ("platform", "kafka")
+UNIFIED: Key = ("kafka", "unified.orders")
+STORE: Key = ("connector", "orders.store")
+PINOT_TABLE: Key = ("orders", "pinot_table")
+STRANGER = "test.watch.stranger"
+TWO = "test.watch.two-replicas"
+Check = tuple[Key, str]
+
+
+@pytest.fixture(scope="module")
+def web(endpoints: Endpoints) -> Webserver:
+    return Webserver(endpoints.dagster)
+
+
+@pytest.fixture(scope="module")
+def kafka(endpoints: Endpoints) -> AdminClient:
+    return AdminClient(durability.admin_client(endpoints, "dropless.test"))
+
+
+def set_config(kafka: AdminClient, kind: ResourceType, name: str, setting: str, value: str | None) -> None:
+    operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
+    entry = ConfigEntry(setting, value, incremental_operation=operation)
+    target = ConfigResource(kind, name, incremental_configs=[entry])
+    kafka.incremental_alter_configs([target])[target].result(10)
+
+
+@contextmanager
+def two_replicas(kafka: AdminClient) -> Iterator[None]:
+    kafka.create_topics([NewTopic(TWO, num_partitions=1, replication_factor=2)])[TWO].result(10)
+    try:
+        yield
+    finally:
+        kafka.delete_topics([TWO])[TWO].result(10)
+
+
+@contextmanager
+def stranger(kafka: AdminClient, endpoints: Endpoints) -> Iterator[None]:
+    config = {"bootstrap.servers": endpoints.kafka, "group.id": STRANGER, "enable.auto.commit": True}
+    consumer = Consumer(config)
+    consumer.commit(offsets=[TopicPartition("unified.orders", 0, 1)], asynchronous=False)
+    consumer.close()
+    try:
+        yield
+    finally:
+        kafka.delete_consumer_groups([STRANGER])[STRANGER].result(10)
+
+
+def change_connector(endpoints: Endpoints, setting: str, value: str) -> None:
+    url = f"{endpoints.kafka_connect[0]}/connectors/orders.store/config"
+    config = httpx.get(url, trust_env=False).json() | {setting: value}
+    httpx.put(url, json=config, timeout=90, trust_env=False).raise_for_status()
+
+
+def change_pinot(endpoints: Endpoints, setting: str, value: str) -> None:
+    url = f"{endpoints.pinot_controller}/tables/orders"
+    table: dict[str, Any] = httpx.get(url, trust_env=False).json()["REALTIME"]
+    table["tableIndexConfig"]["streamConfigs"][setting] = value
+    httpx.put(url, json=table, timeout=30, trust_env=False).raise_for_status()
+
+
+def newest(
+    web: Webserver, checks: list[Check], since: float, status: str
+) -> Callable[[], dict[Check, Evaluation] | None]:
+    def look() -> dict[Check, Evaluation] | None:
+        found = {check: web.evaluation(*check) for check in checks}
+        new = {check: each for check, each in found.items() if each and each.at >= since and each.status == status}
+        return new if len(new) == len(checks) else None
+
+    return look
+
+
+def test_every_broken_promise_is_reported_in_two_ticks_and_repaired(
+    web: Webserver, kafka: AdminClient, settings: Settings, endpoints: Endpoints
+) -> None:
+    dead = names.dead_topic("orders")
+    repairable: dict[Check, str] = {
+        (KAFKA, "topics_keep_the_table"): f"topic {dead}, flush.ms | 100 | 3600000",
+        (KAFKA, "brokers_keep_the_table"): "broker 2, log.flush.interval.ms | 100 | 3600000",
+        (STORE, "connector_keeps_the_table"): "connector orders.store, its producer, acks | all | 1",
+        (PINOT_TABLE, "consumer_keeps_the_table"): "stream.kafka.isolation.level | read_committed | read_uncommitted",
+    }
+    gone: dict[Check, str] = {
+        (("orders", "lake_writer"), "processes_stay_up"): "lake-orders is STOPPED.",
+        (("connector", "orders.webshop"), "connector_works"): "There is no connector orders.webshop: provision it.",
+    }
+    for_people: dict[Check, str] = {
+        (KAFKA, "three_replicas"): f"topic {TWO}, partition 0",
+        (UNIFIED, "no_strange_readers"): f"group {STRANGER}",
+    }
+    with two_replicas(kafka), stranger(kafka, endpoints):
+        set_config(kafka, ResourceType.TOPIC, dead, "flush.ms", "3600000")
+        set_config(kafka, ResourceType.BROKER, "2", "log.flush.interval.ms", "3600000")
+        change_connector(endpoints, "producer.override.acks", "1")
+        change_pinot(endpoints, "stream.kafka.isolation.level", "read_uncommitted")
+        LocalPlatform(settings).supervisor.stop("lake-orders")
+        httpx.delete(f"{endpoints.kafka_connect[0]}/connectors/orders.webshop", timeout=30, trust_env=False)
+        began = time.time()
+        expected = repairable | gone | for_people
+        found = eventually(newest(web, list(expected), began, "FAILED"), 2 * TICK_SECONDS + 15)
+        for check, where in expected.items():
+            assert where in found[check].table + found[check].description, check
+        warnings = [check for check, each in found.items() if each.severity != "ERROR"]
+        assert warnings == [(UNIFIED, "no_strange_readers")]
+
+        repaired = web.run("repair")
+        assert repaired.succeeded, repaired.failures
+        began = time.time()
+        assert eventually(newest(web, list(repairable | gone), began, "SUCCEEDED"), 2 * TICK_SECONDS + 15)
+    began = time.time()
+    assert eventually(newest(web, list(for_people), began, "SUCCEEDED"), 2 * TICK_SECONDS + 15)
+
+
+@contextmanager
+def suspended(*pids: int) -> Iterator[None]:
+    processes = [psutil.Process(pid) for pid in pids]
+    with ExitStack() as stack:
+        for each in processes:
+            each.suspend()
+            stack.callback(each.resume)
+        yield
+
+
+def test_what_is_silent_is_reported_and_what_only_says_that_it_runs_is_not_believed(
+    web: Webserver, settings: Settings, endpoints: Endpoints
+) -> None:
+    with databases.postgresql(endpoints, "store", "admin") as connection:
+        [sender] = connection.execute(
+            "select active_pid from pg_replication_slots where slot_name = %s", [names.slot("orders", "store")]
+        ).fetchone() or [0]
+    silent = [each.pid for each in LocalPlatform(settings).status() if each.name in ("minio-1", "schema-registry-1")]
+    expected: list[Check] = [
+        (STORE, "connector_works"),
+        (UNIFIED, "heartbeats_arrive"),
+        (("platform", "minio"), "answers"),
+        (("platform", "schema_registry"), "answers"),
+    ]
+    began = time.time()
+    with suspended(sender, *silent):
+        found = eventually(newest(web, expected, began, "FAILED"), 2 * TICK_SECONDS + 15)
+    assert "RUNNING, but nothing has arrived from it for" in found[STORE, "connector_works"].description
+    assert found[STORE, "connector_works"].at - began < TICK_SECONDS + 10
+    assert "store: connector orders.store holds it up" in found[UNIFIED, "heartbeats_arrive"].description
+    assert eventually(newest(web, expected, time.time(), "SUCCEEDED"), 2 * TICK_SECONDS + 15)
+    slow = [tick for tick in web.ticks() if tick.seconds > 15]
+    assert slow == []
