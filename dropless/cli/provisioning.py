@@ -79,11 +79,11 @@ def show(found: Survey, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(machine_readable(found), indent=2, default=dict))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     for tree in trees(found):
         console.print(tree)
     for kind, error in found.unseen.items():
-        console.print(Text(f"? {kind}: {error}", style="bold red"))
+        console.print(Text(f"? {kind}: {error}", style="bold red"), soft_wrap=True)
     if not found.plan.empty:
         console.print(_summary(found))
     elif not found.unseen:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import httpx
@@ -33,10 +33,13 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.plan import Action, Resource
 from dropless.settings import Settings
+from local_stack.systems import stop_waves
 from resources.adapter import Adapter
+from resources.bring_up import start_all
 from resources.cluster import ClusterView
 from resources.committed import CommittedReader
 from resources.minio import s3_client
+from resources.platform import LocalPlatform
 from resources.provisioning import adapters, check, preview, provision
 from resources.waiting import until
 
@@ -72,6 +75,11 @@ def drift(known: Known, resource: Resource) -> list[tuple[str, object, object]]:
     return differences(known, resource)
 
 
+def running(platform: LocalPlatform, names: Sequence[str]) -> str | None:
+    left = [each.name for each in platform.status() if each.pid and each.name in names]
+    return f"{', '.join(left)} run" if left else None
+
+
 class TestTheWhole:
     def test_a_provisioned_system_has_nothing_to_do(self, known, everything):
         assert preview(list(everything.values()), known).as_json() == []
@@ -82,6 +90,23 @@ class TestTheWhole:
     def test_the_command_says_so_with_its_exit_code(self, settings):
         done = subprocess.run([*DROPLESS, "plan", "--json"], capture_output=True, text=True, check=False)
         assert (done.returncode, json.loads(done.stdout)) == (0, [])
+
+    def test_nothing_differs_after_every_server_was_restarted(self, settings, known, everything):
+        platform = LocalPlatform(settings)
+        servers = [each for each in platform.desired() if each.system != "dagster"]
+        before = {each.name: each.pid for each in platform.status()}
+        for wave in stop_waves(each.name for each in servers):
+            for name in wave:
+                platform.supervisor.stop(name, wait=False)
+            until("The servers", lambda names=wave: running(platform, names), 60)
+        stopped = preview(servers, {"process": platform})
+        assert len(stopped.changes) == len(servers)
+        start_all(settings, platform, lambda *_: None)
+        processes = {**known, "process": platform}
+        provision([each for each in servers if each.hints.get("table")], processes)
+        assert all(each.pid != before[each.name] for each in platform.status() if each.system != "dagster")
+        until("Kafka Connect", lambda: None if preview(list(everything.values()), known).empty else "it settles", 60)
+        assert preview([*servers, *everything.values()], processes).as_json() == []
 
     def test_a_system_that_is_away_is_named(self, endpoints):
         away = replace(
