@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from dropless.errors import DroplessError
 from dropless.passwords import write
 from dropless.records import REPLAYED, Partition, headers, origin
 from dropless.union.ledger import Anomaly, Finding, Ledger, Window
+from dropless.union.mapping import EPOCH_BITS
 from resources.cluster import ClusterView
 from resources.committed import CommittedReader, Progress
 from resources.compaction import Compaction
+from resources.topic_admin import TopicAdmin
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Bookmark:
-    """Where the last audit ended: next offsets of every topic, and what the ledger carries over."""
+    """Where the last audit ended: next offsets of every topic, and what the ledger carries over.
+
+    `topics` has the id of every topic, since one that was made anew has another, whatever its offsets.
+    """
 
     next: dict[Partition, int]
     early: dict[Partition, set[int]]
     latest: dict[tuple[Partition, Partition], int]
+    topics: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Bookmark:
@@ -59,6 +65,18 @@ class Bookmark:
             {(topic, number): offset for topic, number, offset in told["next"]},
             {(topic, number): set(offsets) for topic, number, offsets in told["early"]},
             {((a, b), (c, d)): offset for a, b, c, d, offset in told["latest"]},
+            told.get("topics", {}),
+        )
+
+    def of(self, topics: Mapping[str, str], outputs: Collection[str]) -> Bookmark:
+        """What of it holds for the topics that there are, by name with their ids."""
+        anew = {name for name, number in topics.items() if self.topics.get(name, number) != number}
+        if anew.intersection(outputs):
+            return Bookmark({}, {}, {})
+        return Bookmark(
+            {place: offset for place, offset in self.next.items() if place[0] not in anew},
+            {place: offsets for place, offsets in self.early.items() if place[0] not in anew},
+            {(output, raw): offset for (output, raw), offset in self.latest.items() if raw[0] not in anew},
         )
 
     def save(self, path: Path) -> None:
@@ -68,6 +86,7 @@ class Bookmark:
             "next": [[*place, offset] for place, offset in self.next.items()],
             "early": [[*place, sorted(offsets)] for place, offsets in self.early.items() if offsets],
             "latest": [[*output, *raw, offset] for (output, raw), offset in self.latest.items()],
+            "topics": self.topics,
         }
         write(path, json.dumps(told))
 
@@ -96,13 +115,15 @@ def audit(
         NotReady: a topic could not be read to its end in time.
     """
     began = time.monotonic()
-    last = Bookmark.load(bookmark)
     view = ClusterView(endpoints)
-    raw_topics = [names.raw_topic(contract.name, source.name) for source in contract.sources]
+    epochs = {names.raw_topic(contract.name, source.name): source.epoch for source in contract.sources}
+    both = [names.unified_topic(contract.name), names.dead_topic(contract.name)]
+    ids = TopicAdmin(endpoints).ids([*epochs, *both])
+    last = Bookmark.load(bookmark).of(ids, both)
     # In this order: whatever the union had committed before the outputs' ends are taken is below them.
     committed = view.committed(names.union_group(contract.name))
-    raw = view.partitions(raw_topics)
-    outputs = view.partitions([names.unified_topic(contract.name), names.dead_topic(contract.name)])
+    raw = view.partitions(epochs)
+    outputs = view.partitions(both)
     # Where the last audit ended, or at the first record that is still there.
     starts = view.starts([*raw, *outputs])
     begins = {place: max(last.next.get(place, 0), start) for place, start in starts.items()}
@@ -118,7 +139,10 @@ def audit(
         topic, partition, offset = origin(message)
         kind = "rows" if topic == names.unified_topic(contract.name) else "dead"
         counts[kind] += 1
-        place, source_offset = _row_origin(message) if kind == "rows" else _dead_origin(message)
+        found = _row_origin(message, epochs) if kind == "rows" else _dead_origin(message)
+        if found is None:
+            continue
+        place, source_offset = found
         first, after = unaudited.get(place, (0, 0))
         if not first <= source_offset < after:
             replayed = REPLAYED in headers(message)
@@ -136,7 +160,7 @@ def audit(
         counts["compacted"] += 1
     findings = [*ledger.close(), *_deleted_unread(committed, starts)]
     if accept or not findings:
-        Bookmark(ends, ledger.early, ledger.latest).save(bookmark)
+        Bookmark(ends, ledger.early, ledger.latest, ids).save(bookmark)
     return Report(
         contract.name,
         records=counts["records"],
@@ -157,9 +181,12 @@ def _deleted_unread(committed: dict[Partition, int], starts: dict[Partition, int
             yield Finding(Anomaly.LOST_WRITE, *place, offset, detail)
 
 
-def _row_origin(message: Message) -> tuple[Partition, int]:
+def _row_origin(message: Message, epochs: Mapping[str, int]) -> tuple[Partition, int] | None:
+    """The raw record of a row; None when that went with the topic of an earlier epoch."""
     row = orjson.loads(message.value() or b"null")
     try:
+        if row["_position"] >> EPOCH_BITS < epochs.get(row["_topic"], 0):
+            return None
         return (row["_topic"], row["_partition"]), row["_offset"]
     except (KeyError, TypeError):
         raise _foreign(message) from None

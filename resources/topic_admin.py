@@ -73,6 +73,10 @@ class TopicAdmin:
                     raise sentence(error, f"describe topic {name!r}") from None
         return described
 
+    def ids(self, names: Sequence[str]) -> dict[str, str]:
+        """The id of each topic that exists: one that was made anew has another."""
+        return {name: str(topic.topic_id) for name, topic in self.describe(names).items()}
+
     def overrides(self, names: Sequence[str]) -> dict[str, Overrides]:
         """Each topic's own settings, without the brokers' defaults."""
         if not names:

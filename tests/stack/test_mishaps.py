@@ -24,6 +24,7 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Action, Change, Plan, Resource
 from dropless.settings import Settings
+from dropless.union.ledger import Finding
 from resources.adapter import Adapter
 from resources.audit import audit
 from resources.provisioning import adapters, preview, provision
@@ -142,6 +143,10 @@ class Table:
 
         until("Pinot", missing, 120)
 
+    def findings(self) -> tuple[Finding, ...]:
+        """What the audit finds, going on from the one before."""
+        return audit(self.endpoints, self.contract, self.folder / "bookmark.json").findings
+
     def delete_topic(self, name: str) -> None:
         self.admin.delete_topics([name], operation_timeout=10)[name].result()
         until("Kafka", lambda: "it is there" if name in self.admin.list_topics(timeout=5).topics else None, 30)
@@ -255,6 +260,7 @@ def test_a_dropped_publication_is_not_made_anew_under_the_slot(table: Table) -> 
 
 
 def test_a_deleted_unified_topic_is_written_again_from_the_raw_ones(table: Table) -> None:
+    assert table.findings() == ()
     table.delete_topic(table.unified)
     table.insert()
     with pytest.raises(
@@ -263,7 +269,7 @@ def test_a_deleted_unified_topic_is_written_again_from_the_raw_ones(table: Table
         table.apply()
     table.apply(allow_destructive=True)
     table.await_rows()
-    assert audit(table.endpoints, table.contract, table.folder / "bookmark.json").findings == ()
+    assert table.findings() == ()
     assert table.plan() == {}
 
 
@@ -281,6 +287,7 @@ def test_a_deleted_raw_topic_comes_back_only_in_a_new_epoch(table: Table) -> Non
     table.change_all(7)
     table.await_rows(pieces=7)
     assert table.plan() == {}
+    assert table.findings() == ()
 
 
 def test_a_raw_topic_that_was_made_anew_by_hand_is_seen(table: Table) -> None:
