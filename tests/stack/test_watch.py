@@ -102,7 +102,6 @@ def test_every_broken_promise_is_reported_in_two_ticks_and_repaired(
         (PINOT_TABLE, "consumer_keeps_the_table"): "stream.kafka.isolation.level | read_committed | read_uncommitted",
     }
     gone: dict[Check, str] = {
-        (("orders", "lake_writer"), "processes_stay_up"): "lake-orders is STOPPED.",
         (("connector", "orders.webshop"), "connector_works"): "There is no connector orders.webshop: provision it.",
     }
     for_people: dict[Check, str] = {
@@ -117,7 +116,8 @@ def test_every_broken_promise_is_reported_in_two_ticks_and_repaired(
         LocalPlatform(settings).supervisor.stop("lake-orders")
         httpx.delete(f"{endpoints.kafka_connect[0]}/connectors/orders.webshop", timeout=30, trust_env=False)
         began = time.time()
-        expected = repairable | gone | for_people
+        stopped: Check = (("orders", "lake_writer"), "processes_stay_up")
+        expected = repairable | gone | for_people | {stopped: "lake-orders is STOPPED."}
         found = eventually(newest(web, list(expected), began, "FAILED"), 2 * TICK_SECONDS + 15)
         for check, where in expected.items():
             assert where in found[check].table + found[check].description, check
@@ -126,9 +126,9 @@ def test_every_broken_promise_is_reported_in_two_ticks_and_repaired(
 
         repaired = web.run("repair")
         assert repaired.succeeded, repaired.failures
-        began = time.time()
+        # Its check may go on to warn: whoever restarted it before counts, too.
+        assert {each.state for each in LocalPlatform(settings).status() if each.name == "lake-orders"} == {"RUNNING"}
         assert eventually(newest(web, list(repairable | gone), began, "SUCCEEDED"), 2 * TICK_SECONDS + 15)
-    began = time.time()
     assert eventually(newest(web, list(for_people), began, "SUCCEEDED"), 2 * TICK_SECONDS + 15)
 
 
