@@ -65,6 +65,8 @@ def broker() -> dict[str, str]:
     """What every broker and controller runs with, internal topics included."""
     return layer("broker") | {
         "log.flush.scheduler.interval.ms": str(FLUSH_CHECK_MS),
+        # From the start on: by default a broker looks for the first time after half a minute.
+        "log.initial.task.delay.ms": str(FLUSH_CHECK_MS),
         "offsets.topic.replication.factor": str(REPLICATION_FACTOR),
         "transaction.state.log.replication.factor": str(REPLICATION_FACTOR),
         "transaction.state.log.min.isr": str(MIN_INSYNC_REPLICAS),
