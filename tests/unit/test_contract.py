@@ -352,6 +352,13 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
     return [path, *(place for key, child in children for place in places(child, (*path, key)))]
 
 
+def test_a_key_that_would_break_the_line_is_shown_escaped() -> None:
+    attributes = copy.deepcopy(FOUR)
+    attributes["sources"][2]["columns"]["item"] = {"\n": None}
+    with pytest.raises(ContractError, match=r"`\\n` is empty"):
+        Contract.from_attributes(attributes)
+
+
 @given(st.data())
 def test_any_value_in_any_place_is_accepted_or_told_in_one_sentence(data: st.DataObject) -> None:
     attributes = copy.deepcopy(FOUR)
