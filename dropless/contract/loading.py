@@ -9,7 +9,7 @@ from typing import Final
 from dropless.contract.checks import check_together
 from dropless.contract.model import Contract
 from dropless.contract.positions import Document, read
-from dropless.contract.problems import Problem, did_you_mean
+from dropless.contract.problems import Problem, did_you_mean, printable
 from dropless.contract.validation import validated
 from dropless.errors import ContractError
 
@@ -64,6 +64,7 @@ def _contract(document: Document) -> Contract:
         if key not in _KEYS:
             guess = did_you_mean(str(key), _KEYS)
             raise ContractError(
-                f"{document.where((key,))}`{key}` does not belong here{guess}; a contract has `type` and `attributes`."
+                f"{document.where((key,))}`{printable(key)}` does not belong here{guess}; "
+                "a contract has `type` and `attributes`."
             )
     return validated(Contract, document.value.get("attributes"), document.where, ("attributes",))

@@ -30,7 +30,13 @@ def did_you_mean(text: str, known: Iterable[str]) -> str:
 
 def listed(names: Iterable[object]) -> str:
     """Names as an enumeration for a sentence."""
-    return ", ".join(_printable(name) for name in names) or "none"
+    return ", ".join(printable(name) for name in names) or "none"
+
+
+def printable(name: object) -> str:
+    """A name as it is, unless it would break the line or hide something."""
+    text = str(name)
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def describe(path: Sequence[str | int], attributes: object) -> str:
@@ -49,14 +55,8 @@ def describe(path: Sequence[str | int], attributes: object) -> str:
         elif parent == "columns" and index > 1:
             words[-1] = f"column {step!r}"
         else:
-            words.append(f"`{_printable(step)}`")
+            words.append(f"`{printable(step)}`")
     return ", ".join(words) or "the contract"
-
-
-def _printable(name: object) -> str:
-    """A name as it is, unless it would break the line or hide something."""
-    text = str(name)
-    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _child(value: object, step: str | int) -> object:

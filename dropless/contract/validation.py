@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dropless.contract.problems import Path, Problem, describe, did_you_mean, listed
+from dropless.contract.problems import Path, Problem, describe, did_you_mean, listed, printable
 from dropless.errors import ContractError
 
 ModelType = TypeVar("ModelType", bound=BaseModel)
@@ -47,7 +47,7 @@ def _sentence(error: ErrorDetails, model: type[BaseModel], attributes: object) -
             parent, known = path[:-1], _keys(model, path[:-1])
             unknown = did_you_mean(str(path[-1]), known)
             return path, _capital(
-                f"{describe(parent, attributes)} has no `{path[-1]}`{unknown}; it has {listed(known)}."
+                f"{describe(parent, attributes)} has no `{printable(path[-1])}`{unknown}; it has {listed(known)}."
             )
         case "string_pattern_mismatch":
             right = _PATTERNS.get(str(path[-1]), "written otherwise")

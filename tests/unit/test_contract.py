@@ -354,9 +354,10 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 
 def test_a_key_that_would_break_the_line_is_shown_escaped() -> None:
     attributes = copy.deepcopy(FOUR)
-    attributes["sources"][2]["columns"]["item"] = {"\n": None}
-    with pytest.raises(ContractError, match=r"`\\n` is empty"):
-        Contract.from_attributes(attributes)
+    for value, told in ((None, "is empty"), (False, "; it has")):
+        attributes["sources"][2]["columns"]["item"] = {"\n": value}
+        with pytest.raises(ContractError, match=rf"`\\n`{told}|`\\n` {told}"):
+            Contract.from_attributes(attributes)
 
 
 @given(st.data())
