@@ -43,14 +43,15 @@ GOALS: Final = (
 METHODS: Final[Mapping[str, str]] = {
     "P1": "H = 1 / (1/C + 1/P), with C of kafka-consumer-perf-test (read_committed, the union's raw topics) and P of "
     "kafka-producer-perf-test (acks=all, idempotent, one request in flight, the union's compression, batch and linger, "
-    "the input's envelopes), measured in the same round. All are told in changes (records with a value) a second.",
+    "the union's own rows), measured in the same round. All are told in changes (records with a value) a second.",
     "P1q": "The same mapping, topics, client settings and audit, in Quix Streams with processing_guarantee="
     "exactly-once; its rows are compared with the union's, byte for byte.",
     "P2": "The same loop with an idempotent producer and no transaction: flush, then commit the offsets. "
     "At least 5,000 changes a transaction on average.",
     "P10": "One process over n and over 10 n changes, in turn.",
     "P11": "Resident memory of that process after its last commit.",
-    "P12": "Changes flow at the rate that keeps the machine's cores half busy; the process is stopped (SIGSTOP) for "
+    "P12": "Changes flow at the rate that keeps the machine's cores half busy (input, brokers and union together; half "
+    "of what the union sustains would allow no ratio above 2); the process is stopped (SIGSTOP) for "
     "60 s and continued, and changes keep flowing. Drain rate: changes a second from its first commit to the last.",
     "P13": "Under load, the process that supervisord runs is killed; until a read_committed consumer has the first "
     "record that was produced after the kill.",

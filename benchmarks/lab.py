@@ -26,6 +26,8 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.records import origin
 from dropless.settings import LOOPBACK, Settings
+from dropless.union.outcome import Row
+from dropless.union.worker import routes
 from resources.cluster import ClusterView
 from resources.kafka import Topics
 from resources.waiting import until
@@ -186,8 +188,12 @@ class Lab:
             producer.commit_transaction(REQUEST_SECONDS)
         producer.flush()
         # ProducerPerformance takes values only, one a line.
+        mappers = routes(self.contract)
         with self.payload.open("wb") as file:
-            file.writelines(record.value + b"\n" for record in once if record.value is not None)
+            for number, record in enumerate(once):
+                row = mappers[self.raw[record.source]].mapper(record.key, record.value, 0, number)
+                if isinstance(row, Row):
+                    file.write(row.value + b"\n")
 
     def _note(self, error: object, message: Message) -> None:
         if error is None:
@@ -198,8 +204,8 @@ class Lab:
 
     @property
     def payload(self) -> Path:
-        """The file of envelopes, one a line."""
-        return self.folder / "envelopes.jsonl"
+        """The file of unified rows, one a line: what the union writes."""
+        return self.folder / "rows.jsonl"
 
     # --- the group ---
 

@@ -42,7 +42,7 @@ def consume(lab: Lab, records: int) -> float:
 
 
 def produce(lab: Lab, records: int) -> float:
-    """P: changes a second that kafka-producer-perf-test writes, settings and payload the union's."""
+    """P: changes a second that kafka-producer-perf-test writes, settings and rows the union's."""
     warm_up = int(WARM_UP_SHARE * records)
     answer = _run(
         lab, "org.apache.kafka.tools.ProducerPerformance", "--topic", lab.yardstick, "--num-records",

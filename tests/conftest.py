@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from program import DROPLESS
 
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 
 PORT_BASE = os.environ.get("DROPLESS_TEST_PORT_BASE", "27000")
-DROPLESS = [sys.executable, "-c", "from dropless.cli import main; main()"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,9 +22,9 @@ from confluent_kafka.admin import (
     NewTopic,
     ResourceType,
 )
-from conftest import DROPLESS
 from minio.credentials.providers import StaticProvider
 from minio.minioadmin import MinioAdmin
+from program import DROPLESS
 from psycopg import sql
 
 from dropless import databases, desired, durability, names, passwords
