@@ -12,6 +12,9 @@ from dropless.errors import DroplessError, Unreachable
 from dropless.plan import Json
 
 
+NOT_READY = (502, 503, 504)
+
+
 class Rest:
     """A system's REST interface, asked at the first of its addresses that answers."""
 
@@ -33,15 +36,14 @@ class Rest:
         `accept` holds the error codes that the caller understands and wants back; every 2xx is accepted.
 
         Raises:
-            Unreachable: no address answers.
+            Unreachable: no address answers, or it is not ready yet.
             DroplessError: any other answer, with the system's own words.
         """
         response = self._send(method, path, **request)
+        if response.status_code in NOT_READY or _no_interface_yet(response):
+            raise Unreachable(f"{self._system} is not ready to {doing}: {message(response)}")
         if not response.is_success and response.status_code not in accept:
-            said = message(response)
-            if response.status_code in (502, 503, 504):
-                raise Unreachable(f"{self._system} is not ready to {doing}: {said}")
-            raise DroplessError(f"{self._system} refused to {doing}: {said}")
+            raise DroplessError(f"{self._system} refused to {doing}: {message(response)}")
         return response
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
@@ -52,6 +54,11 @@ class Rest:
             except httpx.TransportError as error:
                 reason = error
         raise Unreachable(f"{self._system} does not answer at {' or '.join(self._urls)}: {reason or 'no address'}.")
+
+
+def _no_interface_yet(response: httpx.Response) -> bool:
+    # A Connect worker that starts has a web server already, whose 404 must not be taken for a missing connector.
+    return response.status_code == 404 and "html" in response.headers.get("content-type", "")
 
 
 def message(response: httpx.Response) -> str:
