@@ -35,5 +35,5 @@ def configure(process: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     # Their lines at INFO are one per request.
-    for chatty in ("botocore", "boto3", "urllib3"):
+    for chatty in ("botocore", "boto3", "httpx", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -14,6 +14,8 @@ from dropless.plan import Resource
 
 HEARTBEAT_MS: Final = 5000
 HEARTBEAT_PREFIX: Final = "heartbeat"
+# How long a connector waits before it looks whether its database is back, again and again; the default is 10 s.
+RETRY_MS: Final = 1000
 HEARTBEAT_QUERY: Final = (
     f"INSERT INTO {HEARTBEAT_TABLE} (id, ts) VALUES (1, now()) ON CONFLICT (id) DO UPDATE SET ts = EXCLUDED.ts"  # noqa: S608
 )
@@ -67,6 +69,9 @@ def _common(table: str, source: Source) -> Config:
         "heartbeat.interval.ms": str(HEARTBEAT_MS),
         # Debezium appends the prefix: this is the heartbeat topic's name.
         "topic.heartbeat.prefix": HEARTBEAT_PREFIX,
+        "retriable.restart.connector.wait.ms": str(RETRY_MS),
+        # The default, said aloud: a database may be away for as long as it takes.
+        "errors.max.retries": "-1",
         "snapshot.mode": "initial",
         "skipped.operations": "none",
         "tombstones.on.delete": "true",
@@ -110,6 +115,16 @@ def _postgresql(table: str, source: str, origin: PostgresqlTable, endpoints: End
     return config | ({"database.sslmode": server.sslmode} if server.sslmode else {})
 
 
+# The document as it was after the change, not as it is when somebody looks it up.
+_OWN_SERVER: Final = {
+    "capture.mode": "change_streams_update_full_with_pre_image",
+    "capture.mode.full.update.type": "post_image",
+}
+# SecantusDB 0.7 keeps no post-images: it gives the document as it is by then, so that a connector that lags would write
+# the newest version again and again. The union makes each from the pre-image and the update's description.
+_STAND_IN: Final = {"capture.mode": "change_streams_with_pre_image"}
+
+
 def _mongodb(origin: MongodbCollection, endpoints: Endpoints) -> Config:
     server = mongodb_server(origin, endpoints)
     captured = rf"{re.escape(origin.database)}\.{re.escape(origin.collection)}"
@@ -122,9 +137,7 @@ def _mongodb(origin: MongodbCollection, endpoints: Endpoints) -> Config:
         "mongodb.authsource": server.authentication_database,
         "capture.scope": "database",
         "capture.target": origin.database,
-        "capture.mode": "change_streams_update_full_with_pre_image",
-        # The row as it was after the change, not as it is when somebody looks it up.
-        "capture.mode.full.update.type": "post_image",
+        **(_OWN_SERVER if origin.uri_env else _STAND_IN),
         "collection.include.list": f"{_listed(captured)},{_listed(heartbeat)}",
     }
 
