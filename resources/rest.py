@@ -11,7 +11,6 @@ import httpx
 from dropless.errors import DroplessError, Unreachable
 from dropless.plan import Json
 
-
 NOT_READY = (502, 503, 504)
 
 

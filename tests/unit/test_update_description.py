@@ -99,7 +99,10 @@ def test_a_description_that_does_not_fit_is_told(description: dict[str, Any]) ->
         updated(BEFORE, description)
 
 
-@given(st.dictionaries(st.sampled_from("abc"), st.integers()), st.dictionaries(st.sampled_from("abcd"), st.integers()))
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.integers(-(2**63), 2**63 - 1)),
+    st.dictionaries(st.sampled_from("abcd"), st.integers(-(2**63), 2**63 - 1)),
+)
 def test_a_described_difference_gives_the_document_after(before: dict[str, int], wanted: dict[str, int]) -> None:
     changed = {name: value for name, value in wanted.items() if before.get(name) != value}
     removed = [name for name in before if name not in wanted]
