@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -23,12 +24,13 @@ from dropless.errors import Unreachable
 from dropless.invariants import Broker, Cluster, Group, Partition, Topic
 from dropless.lag import Position
 from resources.features import finalized_features
-from resources.kafka_answers import result
+from resources.kafka_answers import result, settling
 
 # A sensor's whole tick has ten seconds.
 REQUEST_SECONDS = 4
 # One broker that is silent must not cost the answers of the others.
 BROKER_SECONDS = 2
+SETTLE_SECONDS = 0.1
 
 
 @lru_cache(maxsize=2)
@@ -181,13 +183,21 @@ class ClusterView:
 
     def _answers(self, partitions: Iterable[Position], spec: OffsetSpec) -> dict[Position, ListOffsetsResultInfo]:
         asked = {TopicPartition(*each): spec for each in partitions}
-        if not asked:
-            return {}
-        futures = self._admin.list_offsets(asked, request_timeout=REQUEST_SECONDS)
-        return {
-            (each.topic, each.partition): result(future, f"tell an offset of topic {each.topic!r}")
-            for each, future in futures.items()
-        }
+        found: dict[Position, ListOffsetsResultInfo] = {}
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while asked:
+            futures = self._admin.list_offsets(asked, request_timeout=REQUEST_SECONDS)
+            again = {each for each, future in futures.items() if settling(future)}
+            if time.monotonic() > deadline:
+                again.clear()
+            for each, future in futures.items():
+                if each not in again:
+                    answer = result(future, f"tell an offset of topic {each.topic!r}")
+                    found[each.topic, each.partition] = answer
+            asked = dict.fromkeys(again, spec)
+            if asked:
+                time.sleep(SETTLE_SECONDS)
+        return found
 
 
 def _committed(group: ConsumerGroupTopicPartitions) -> dict[Position, int]:

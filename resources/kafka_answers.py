@@ -17,6 +17,20 @@ _AWAY = {
     KafkaError.REQUEST_TIMED_OUT,
 }
 
+_SETTLING = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+}
+
+
+def settling(future: Future[Any]) -> bool:
+    """Whether the answer is that a partition's leader has just changed: asked again it will be another."""
+    error = future.exception()
+    return isinstance(error, KafkaException) and error.args[0].code() in _SETTLING
+
 
 def result(future: Future[Any], doing: str) -> Any:
     """An AdminClient's answer; `doing` completes the sentence "Kafka refused to ...".

@@ -41,7 +41,7 @@ class Reassignment:
         in any case.
 
         Raises:
-            NotReady: nothing moved for two minutes.
+            NotReady: the new replicas came no nearer for two minutes.
             DroplessError: Kafka refused.
             Unreachable: no broker answers.
         """
@@ -71,8 +71,9 @@ class Reassignment:
                 moved, least = time.monotonic(), (len(ongoing), left)
             elif time.monotonic() - moved > STILL_SECONDS:
                 raise NotReady(
-                    f"Nothing of topic {topic!r} moved for {STILL_SECONDS:.0f} s ({left / 1e6:,.1f} MB were left), so "
-                    "the move was called off: see whether a broker is down, or allow more with --move-rate."
+                    f"The new replicas of topic {topic!r} came no nearer for {STILL_SECONDS:.0f} s "
+                    f"({left / 1e6:,.1f} MB were left), so the move was called off: see whether a broker is down, or "
+                    "allow more than is written to the topic with --move-rate."
                 )
             time.sleep(LOOK_SECONDS)
 

@@ -199,7 +199,8 @@ class TestMoving:
                 producer.commit_transaction(30)
                 acknowledged.update(batch)
                 number += 20
-                stop.wait(0.2)
+                # First something to be moved; then less than the move may take.
+                stop.wait(0.2 if number < 300 else 1.0)
 
         writer = threading.Thread(target=traffic)
         writer.start()

@@ -127,7 +127,7 @@ def test_every_broken_promise_is_reported_in_two_ticks_and_repaired(
         repaired = web.run("repair")
         assert repaired.succeeded, repaired.failures
         # Its check may go on to warn: whoever restarted it before counts, too.
-        assert {each.state for each in LocalPlatform(settings).status() if each.name == "lake-orders"} == {"RUNNING"}
+        LocalPlatform(settings).wait_healthy("lake_writer", TICK_SECONDS)
         assert eventually(newest(web, list(repairable | gone), began, "SUCCEEDED"), 2 * TICK_SECONDS + 15)
     assert eventually(newest(web, list(for_people), began, "SUCCEEDED"), 2 * TICK_SECONDS + 15)
 
