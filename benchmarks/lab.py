@@ -232,8 +232,8 @@ class Lab:
     def progress(self, places: Iterable[Partition]) -> dict[Partition, int]:
         """What the group has committed of these partitions, pending transactions left out; nothing when it is late.
 
-        Asked many times a second: by a consumer that never joins, since librdkafka has crashed when an
-        AdminClient's question for a group's offsets ran into its time-out.
+        Asked many times a second: by a consumer that never joins, since a benchmark crashed in librdkafka while it
+        asked an AdminClient; the cause is not known.
         """
         try:
             answers = self._asking.committed([TopicPartition(*place) for place in places], PROGRESS_SECONDS)

@@ -14,7 +14,7 @@ from local_stack import cache, toolchain
 from local_stack.versions import QUIXSTREAMS
 from resources.committed import CommittedReader
 
-# Found by trying: the default of five seconds makes larger transactions and is slower.
+# As many as the union takes at most, at least once a second; other values were not tried.
 COMMIT_EVERY: Final = 10_000
 COMMIT_SECONDS: Final = 1.0
 
