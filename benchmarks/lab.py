@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from benchmarks.payload import Record, records
@@ -165,8 +173,18 @@ class Lab:
         # Kafka deletes records of a compacted topic only while it is none.
         self._cleanup_policy("compact,delete")
         wanted = [TopicPartition(*place, offset) for place, offset in ends.items()]
-        for future in self._admin.delete_records(wanted).values():
-            future.result(2 * REQUEST_SECONDS)
+
+        def missing() -> str | None:
+            # A broker learns of the other policy a moment later.
+            for future in self._admin.delete_records(wanted).values():
+                error = future.exception(2 * REQUEST_SECONDS)
+                if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.POLICY_VIOLATION:
+                    return "the unified topic is only compacted"
+                if error:
+                    raise error
+            return None
+
+        until("The topics", missing, REQUEST_SECONDS)
         self._cleanup_policy("compact")
 
     def _cleanup_policy(self, policy: str) -> None:
