@@ -115,9 +115,9 @@ class Lab:
         self.yardstick = f"yardstick.{table}"
         self.written = Written()
         self.environment = os.environ | self.settings.environment() | {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
-        # Reads no record; read_committed would wait for pending offsets.
-        asking = durability.consumer(self.endpoints, self.group, "dropless.benchmarks.progress")
-        self._asking = Consumer(asking | {"isolation.level": "read_uncommitted"})
+        self._asking = Consumer(
+            durability.progress_consumer(self.endpoints, self.group, "dropless.benchmarks.progress")
+        )
         self._admin = AdminClient(durability.admin_client(self.endpoints, "dropless.benchmarks"))
 
     def client_settings(self) -> dict[str, durability.ClientConfig]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dropless import durability
-from dropless.invariants import holds
+from dropless.invariants import holds, texts, under
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,13 @@ def rows(clients: Iterable[Client]) -> list[Row]:
 
 def own(name: str, effective: Mapping[str, Mapping[str, object]], read_from: str) -> list[Client]:
     """The clients of a process of ours, which tells them itself."""
-    found: list[Client] = []
-    for layer in ("producer", "consumer"):
-        if layer in effective:
-            settings = {key: _text(value) for key, value in effective[layer].items()}
-            found.append(Client(name, layer, settings, read_from))
-    return found
+    layers: tuple[durability.Layer, ...] = ("producer", "consumer")
+    return [Client(name, layer, texts(effective[layer]), read_from) for layer in layers if layer in effective]
 
 
 def prefixed(name: str, layer: durability.Layer, config: Mapping[str, str], prefix: str, read_from: str) -> Client:
     """A client whose settings stand among others, behind a prefix."""
-    settings = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
-    return Client(name, layer, settings, read_from)
+    return Client(name, layer, under(config, prefix), read_from)
 
 
 def streams(name: str, effective: Mapping[str, Mapping[str, object]], copies: str, read_from: str) -> Client:
@@ -68,7 +63,3 @@ def streams(name: str, effective: Mapping[str, Mapping[str, object]], copies: st
     """
     exactly = "exactly_once_v2" if effective.get("producer", {}).get("transactional.id") else "at_least_once"
     return Client(name, "streams", {"processing.guarantee": exactly, "replication.factor": copies}, read_from)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

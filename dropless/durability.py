@@ -85,6 +85,15 @@ def topic() -> dict[str, str]:
     }
 
 
+def topic_flushing() -> dict[str, str]:
+    """What a topic's flush settings are when it overrides nothing: the brokers', under the topic's names for them."""
+    flushing = layer("broker")
+    return {
+        "flush.messages": flushing["log.flush.interval.messages"],
+        "flush.ms": flushing["log.flush.interval.ms"],
+    }
+
+
 # --- Java clients -------------------------------------------------------------------------------
 
 
@@ -241,6 +250,11 @@ def consumer(endpoints: Endpoints, group: str, client_id: str) -> ClientConfig:
             "fetch.error.backoff.ms": 100,
         }
     )
+
+
+def progress_consumer(endpoints: Endpoints, group: str, client_id: str) -> ClientConfig:
+    """A client that asks for a group's offsets and reads no record; read_committed would wait for pending offsets."""
+    return consumer(endpoints, group, client_id) | {"isolation.level": "read_uncommitted"}
 
 
 def positioned_consumer(endpoints: Endpoints, group: str, client_id: str) -> ClientConfig:

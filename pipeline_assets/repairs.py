@@ -19,13 +19,7 @@ FIRST_PAUSE_SECONDS = 5.0
 # A mended thing is given so long to be well again.
 WELL_SECONDS = 45.0
 LOOK_SECONDS = 2.0
-KINDS = (
-    "restart_dead_processes",
-    "undo_overrides",
-    "reapply_drifted",
-    "restart_failed_tasks",
-    "elect_preferred_leaders",
-)
+# In the order in which one helps the next.
 DESCRIPTIONS = {
     "restart_dead_processes": "Start every process that should run and that supervisord has given up or was told to "
     "stop.",
@@ -60,7 +54,7 @@ def _op(kind: str) -> dg.OpDefinition:
     return repair
 
 
-OPS = [_op(kind) for kind in KINDS]
+OPS = [_op(kind) for kind in DESCRIPTIONS]
 
 
 @dg.job(executor_def=dg.in_process_executor)

@@ -17,7 +17,7 @@ import psutil
 from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
-from dropless.invariants import Client, Connector, PinotStream, Worker
+from dropless.invariants import Client, Connector, PinotStream, Worker, texts, under
 from dropless.processes import OwnProcess
 from resources.platform import LocalPlatform, ProcessStatus
 from resources.rest import Rest
@@ -48,7 +48,7 @@ def own_clients(process: OwnProcess) -> tuple[Client, ...]:
     """
     effective: Mapping[str, Mapping[str, Any]] = own_status(process).get("effective", {})
     return tuple(
-        Client(process.name, "producer" if role == "producer" else "consumer", _texts(config))
+        Client(process.name, "producer" if role == "producer" else "consumer", texts(config))
         for role, config in effective.items()
     )
 
@@ -79,8 +79,7 @@ class ServerClients:
         for each in self._running("schema_registry"):
             config = _started_with(each)
             for role in ("producer", "consumer"):
-                prefix = f"apicurio.kafkasql.{role}."
-                own = {name.removeprefix(prefix): value for name, value in config.items() if name.startswith(prefix)}
+                own = under(config, f"apicurio.kafkasql.{role}.")
                 found.append(Client(each.name, "producer" if role == "producer" else "consumer", own))
         return tuple(found)
 
@@ -94,7 +93,7 @@ class ServerClients:
         config = self._connect.call(f"show connector {name!r}", "GET", path).json()
         # Whichever worker runs it: what not all of them say is not inherited for sure.
         common = [set(worker.config.items()) for worker in workers]
-        return Connector(name, _texts(config), dict(set.intersection(*common)) if common else {})
+        return Connector(name, texts(config), dict(set.intersection(*common)) if common else {})
 
     def pinot(self, table: str) -> PinotStream:
         """The stream configuration of a table.
@@ -106,7 +105,7 @@ class ServerClients:
         config = self._pinot.call(f"show table {table!r}", "GET", path, params=parameters).json().get("REALTIME")
         if not config:
             raise DroplessError(f"Pinot has no table {table!r}: provision it.")
-        return PinotStream(table, _texts(config["tableIndexConfig"]["streamConfigs"]), durability.pinot_layer())
+        return PinotStream(table, texts(config["tableIndexConfig"]["streamConfigs"]), durability.pinot_layer())
 
     def _running(self, system: str) -> list[ProcessStatus]:
         found = [each for each in self._platform.status() if each.system == system]
@@ -129,7 +128,3 @@ def _started_with(status: ProcessStatus) -> dict[str, str]:
         raise DroplessError(f"{path} was changed after {status.name} was started: restart it.")
     lines = (line.partition("=") for line in path.read_text().splitlines() if not line.startswith("#"))
     return {name: value for name, _, value in lines if name}
-
-
-def _texts(config: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in config.items()}

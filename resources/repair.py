@@ -33,7 +33,6 @@ class Repair:
     """One kind of repair: what ails now, and how it is mended; mending what is well changes nothing."""
 
     name: str
-    description: str
     find: Callable[[], list[Ailment]]
     mend: Callable[[], None]
 
@@ -57,11 +56,11 @@ class Repairs:
     def kinds(self) -> tuple[Repair, ...]:
         """Dead processes, overrides, drift, failed tasks, displaced leaders."""
         return (
-            Repair("restart_dead_processes", "Start what should run and does not.", self._dead, self._start),
-            Repair("undo_overrides", "Take back what weakens the durability table.", self._weakened, self._undo),
-            Repair("reapply_drifted", "Apply what is declared and differs.", self._drifted, self._reapply),
-            Repair("restart_failed_tasks", "Restart failed connectors and tasks.", self._failed, self._restart),
-            Repair("elect_preferred_leaders", "Give leadership back.", self._displaced, self._elect),
+            Repair("restart_dead_processes", self._dead, self._start),
+            Repair("undo_overrides", self._weakened, self._undo),
+            Repair("reapply_drifted", self._drifted, self._reapply),
+            Repair("restart_failed_tasks", self._failed, self._restart),
+            Repair("elect_preferred_leaders", self._displaced, self._elect),
         )
 
     def drift(self, kind: str, resources: Sequence[Resource]) -> Plan:

@@ -1,6 +1,17 @@
 """The durability invariants: promises judged on what was observed, as pure functions."""
 
-from dropless.invariants.clients import CLIENTS, CONNECTOR, PINOT, WORKERS, Client, Connector, PinotStream, Worker
+from dropless.invariants.clients import (
+    CLIENTS,
+    CONNECTOR,
+    PINOT,
+    WORKERS,
+    Client,
+    Connector,
+    PinotStream,
+    Worker,
+    texts,
+    under,
+)
 from dropless.invariants.cluster import INVARIANTS, Broker, Cluster, Partition, Topic, findings, unpreferred
 from dropless.invariants.groups import GROUPS, Group, Groups
 from dropless.invariants.model import Finding, Invariant, holds
@@ -26,5 +37,7 @@ __all__ = [
     "Worker",
     "findings",
     "holds",
+    "texts",
+    "under",
     "unpreferred",
 ]

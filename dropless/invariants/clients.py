@@ -64,7 +64,7 @@ def _workers(workers: tuple[Worker, ...]) -> Iterator[Finding]:
 
 def producer_of(connector: Connector) -> dict[str, str]:
     """The configuration of a connector's producer: the worker's, and over it the connector's own overrides."""
-    return _under(connector.inherited, "producer.") | _under(connector.config, "producer.override.")
+    return under(connector.inherited, "producer.") | under(connector.config, "producer.override.")
 
 
 def _connector(connector: Connector) -> Iterator[Finding]:
@@ -78,8 +78,14 @@ def _stream(stream: PinotStream) -> Iterator[Finding]:
     yield from unkept(f"Pinot table {stream.table}, its consumer", stream.required, stream.config)
 
 
-def _under(config: Mapping[str, str], prefix: str) -> dict[str, str]:
+def under(config: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """The settings that stand behind a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in config.items() if name.startswith(prefix)}
+
+
+def texts(config: Mapping[str, object]) -> dict[str, str]:
+    """A configuration's values as Kafka writes them."""
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in config.items()}
 
 
 CLIENTS: Final = Invariant(

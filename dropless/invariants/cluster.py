@@ -108,10 +108,7 @@ def _in_sync(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _topic_settings(cluster: Cluster) -> Iterator[Finding]:
-    required = durability.topic() | {
-        "flush.messages": str(durability.FLUSH_MESSAGES),
-        "flush.ms": str(durability.FLUSH_MS),
-    }
+    required = durability.topic() | durability.topic_flushing()
     for topic in cluster.topics:
         yield from unkept(f"topic {topic.name}", required, topic.config)
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import random
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cluster import Brokers
+from confluent_kafka.admin import AdminClient, NewTopic
 from scene import Scene
 from schedule import FIRST_SEED
 from traffic import Reader, SmallUnion, Writer
 from workers import Workers
 
+from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 
 RATE = 800
+NEVER = str(2**63 - 1)
 
 
 @pytest.fixture
@@ -52,3 +56,19 @@ def scene(union: SmallUnion, brokers: Brokers, seed: int) -> Iterator[Scene]:
     made.writer.finish()
     made.reader.finish()
     made.workers.finish()
+
+
+@pytest.fixture
+def topics(endpoints: Endpoints, brokers: Brokers) -> Iterator[tuple[str, str]]:
+    """A topic with the project's settings, and one whose overrides leave flushing to the operating system."""
+    name = f"flushing.{uuid.uuid4().hex[:8]}"
+    kept, ruined = f"{name}.kept", f"{name}.ruined"
+    admin = AdminClient(durability.admin_client(endpoints))
+    overrides = {kept: {}, ruined: dict.fromkeys(durability.topic_flushing(), NEVER)}
+    wanted = [NewTopic(each, 1, 3, config=durability.topic() | overrides[each]) for each in (kept, ruined)]
+    for future in admin.create_topics(wanted).values():
+        future.result(30)
+    yield kept, ruined
+    brokers.wait_until_whole()
+    for future in admin.delete_topics([kept, ruined]).values():
+        future.result(30)

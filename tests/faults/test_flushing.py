@@ -5,12 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 from flushes import Recorder
 
 from dropless import durability
@@ -18,7 +17,6 @@ from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 
 BROKERS = (1, 2, 3)
-NEVER = str(2**63 - 1)
 RECORDS = 20_000
 BATCH = 100
 SINGLE_RECORDS = 10
@@ -26,21 +24,6 @@ SINGLE_RECORDS = 10
 LATEST_FLUSH_SECONDS = 2.0
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def topics(endpoints: Endpoints) -> Iterator[tuple[str, str]]:
-    """A topic with the project's settings, and one whose overrides leave flushing to the operating system."""
-    name = f"flushing.{uuid.uuid4().hex[:8]}"
-    kept, ruined = f"{name}.kept", f"{name}.ruined"
-    admin = AdminClient(durability.admin_client(endpoints))
-    overrides = {kept: {}, ruined: {"flush.messages": NEVER, "flush.ms": NEVER}}
-    wanted = [NewTopic(each, 1, 3, config=durability.topic() | overrides[each]) for each in (kept, ruined)]
-    for future in admin.create_topics(wanted).values():
-        future.result(30)
-    yield kept, ruined
-    for future in admin.delete_topics([kept, ruined]).values():
-        future.result(30)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 import verdict
 from cluster import Brokers
 from confluent_kafka import KafkaError, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 from power import Power, Survives
 from scene import Scene, eventually
 from schedule import WANTED
@@ -25,7 +23,6 @@ from dropless.settings import Settings
 from resources.cluster import ClusterView
 from resources.committed import CommittedReader
 
-NEVER = str(2**63 - 1)
 RATE = 800
 ENOUGH = 3 * durability.FLUSH_MESSAGES
 # A busy machine may take its time between a log's turn and the end of its fsync.
@@ -94,22 +91,6 @@ class Numbers(threading.Thread):
         self.join(30)
         self._producer.purge()
         self._producer.flush(10)
-
-
-@pytest.fixture
-def topics(endpoints: Endpoints, brokers: Brokers) -> Iterator[tuple[str, str]]:
-    """A topic with the project's settings, and one whose overrides leave flushing to the operating system."""
-    name = f"power.{uuid.uuid4().hex[:8]}"
-    kept, ruined = f"{name}.kept", f"{name}.ruined"
-    admin = AdminClient(durability.admin_client(endpoints))
-    overrides = {kept: {}, ruined: {"flush.messages": NEVER, "flush.ms": NEVER}}
-    wanted = [NewTopic(each, 1, 3, config=durability.topic() | overrides[each]) for each in (kept, ruined)]
-    for future in admin.create_topics(wanted).values():
-        future.result(30)
-    yield kept, ruined
-    brokers.wait_until_whole()
-    for future in admin.delete_topics([kept, ruined]).values():
-        future.result(30)
 
 
 @asks_the_kernel

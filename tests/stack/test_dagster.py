@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, NewTopic, ResourceType
+from overriding import set_config
 from webserver import LOCATION, Evaluation, Webserver, eventually
 
-from dropless import durability, names
-from dropless.endpoints import Endpoints
+from dropless import names
 from dropless.settings import Settings
 from resources.platform import LocalPlatform
 
@@ -22,23 +22,6 @@ SENSORS = (
     *("alerts", "consumer_lag", "dead_letters", "drift_and_repair", "durability", "flow", "heartbeat", "processes"),
     "retention",
 )
-
-
-@pytest.fixture(scope="module")
-def web(endpoints: Endpoints) -> Webserver:
-    return Webserver(endpoints.dagster)
-
-
-@pytest.fixture(scope="module")
-def kafka(endpoints: Endpoints) -> AdminClient:
-    return AdminClient(durability.admin_client(endpoints, "dropless.test"))
-
-
-def configure(kafka: AdminClient, topic: str, name: str, value: str | None) -> None:
-    operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
-    entry = ConfigEntry(name, value, incremental_operation=operation)
-    target = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    kafka.incremental_alter_configs([target])[target].result(10)
 
 
 def test_the_code_location_is_loaded_and_its_sensors_run(web: Webserver) -> None:
@@ -71,7 +54,7 @@ def test_nothing_has_drifted_after_provisioning(web: Webserver) -> None:
 
 def test_drift_is_shown_property_by_property_and_repaired_by_materialising(web: Webserver, kafka: AdminClient) -> None:
     key = ("topic", HEARTBEAT)
-    configure(kafka, HEARTBEAT, "min.insync.replicas", "1")
+    set_config(kafka, ResourceType.TOPIC, HEARTBEAT, "min.insync.replicas", "1")
     assert web.run(checks=[(key, "plan_is_empty")]).succeeded
     drift = web.evaluation(key, "plan_is_empty")
     assert drift is not None
@@ -110,9 +93,9 @@ def unreplicated(kafka: AdminClient) -> Iterator[str]:
 @pytest.fixture
 def unflushed(kafka: AdminClient) -> Iterator[str]:
     name = names.dead_topic("orders")
-    configure(kafka, name, "flush.ms", "3600000")
+    set_config(kafka, ResourceType.TOPIC, name, "flush.ms", "3600000")
     yield name
-    configure(kafka, name, "flush.ms", None)
+    set_config(kafka, ResourceType.TOPIC, name, "flush.ms", None)
 
 
 def test_a_broken_promise_of_durability_is_reported_within_two_ticks(

@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 import psutil
-import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, NewTopic, ResourceType
+from overriding import set_config
 from webserver import Evaluation, Key, Webserver, eventually
 
-from dropless import databases, durability, names
+from dropless import databases, names
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 from resources.platform import LocalPlatform
@@ -27,23 +27,6 @@ PINOT_TABLE: Key = ("orders", "pinot_table")
 STRANGER = "test.watch.stranger"
 TWO = "test.watch.two-replicas"
 Check = tuple[Key, str]
-
-
-@pytest.fixture(scope="module")
-def web(endpoints: Endpoints) -> Webserver:
-    return Webserver(endpoints.dagster)
-
-
-@pytest.fixture(scope="module")
-def kafka(endpoints: Endpoints) -> AdminClient:
-    return AdminClient(durability.admin_client(endpoints, "dropless.test"))
-
-
-def set_config(kafka: AdminClient, kind: ResourceType, name: str, setting: str, value: str | None) -> None:
-    operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
-    entry = ConfigEntry(setting, value, incremental_operation=operation)
-    target = ConfigResource(kind, name, incremental_configs=[entry])
-    kafka.incremental_alter_configs([target])[target].result(10)
 
 
 @contextmanager
