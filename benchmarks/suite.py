@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks import added_latency, backlog, growth, quix, recovery, throughput
+from benchmarks import added_latency, backlog, growth, quix, recovery, throughput, yardstick
 from benchmarks.bench import SEED, Bench, Scale
 from benchmarks.conditions import conditions
 from benchmarks.lab import EXAMPLE, Lab
@@ -53,7 +53,8 @@ def run(wanted: Collection[str], scale: Scale, tell: Tell, *, running: bool, tab
         after.callback(lab.remove)
         if {*throughput.BENCHMARKS, *growth.BENCHMARKS} & set(wanted):
             tell("writing the input")
-            lab.write(SEED, scale.changes * (scale.growth if set(growth.BENCHMARKS) & set(wanted) else 1))
+            times = scale.growth if set(growth.BENCHMARKS) & set(wanted) else yardstick.LONGER
+            lab.write(SEED, scale.changes * times)
         for names, measure in _GROUPS:
             mine = [name for name in names if name in wanted]
             if not mine:

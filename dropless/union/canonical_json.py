@@ -12,8 +12,8 @@ import orjson
 from dropless.union.outcome import Unmappable
 
 # Numbers of so many digits, or with an exponent, may be more than a float or a 64-bit integer holds.
-_LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]")
-_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS
+LONG_NUMBER: Final = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]")
+OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 class Number(str):
@@ -29,7 +29,7 @@ def loads(text: str) -> Any:
         Unmappable: it is not JSON.
     """
     try:
-        if _LONG_NUMBER.search(text):
+        if LONG_NUMBER.search(text):
             return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_constant)
         return orjson.loads(text)
     except (ValueError, RecursionError):
@@ -43,7 +43,7 @@ def dumps(value: Any) -> str:
         Unmappable: it cannot be written, such as when it is nested too deeply.
     """
     try:
-        return orjson.dumps(value, option=_OPTIONS, default=_number).decode()
+        return orjson.dumps(value, option=OPTIONS, default=_number).decode()
     except orjson.JSONEncodeError:
         raise Unmappable("cannot be written as JSON") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ UNAVAILABLE: Final = "__debezium_unavailable_value"
 """Stands for an unchanged large value that PostgreSQL did not send."""
 _UNAVAILABLE_BYTES: Final = b64encode(UNAVAILABLE.encode()).decode()
 NOT_SENT: Final = frozenset({UNAVAILABLE, _UNAVAILABLE_BYTES})
-_SHORT_NUMBER: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,16})?")
+SHORT_NUMBER: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,16})?")
 _NOT_SENT: Final = "was not sent, being large and unchanged; the table needs REPLICA IDENTITY FULL"
 
 
@@ -116,37 +117,52 @@ def _double(divisor: int) -> Conversion:
         if divisor == 1:
             if type(value) is float:
                 return value
-            if type(value) is str and _SHORT_NUMBER.fullmatch(value):
+            if type(value) is str and SHORT_NUMBER.fullmatch(value):
                 return float(value)
         return exact.double(value, divisor)
 
     return convert
 
 
-def _decimal(type_: ColumnType, divisor: int) -> Conversion:
-    scale, limit, unit = type_.scale, 10**type_.precision, 10**type_.scale
-    # What turns an integer into units of the last digit, when the division leaves nothing.
+@dataclass(frozen=True)
+class CommonDecimals:
+    """How most amounts of a decimal column come: as finished text, or as an integer that divides evenly."""
+
+    finished: Callable[[str], object]
+    """Whether a text already is the canonical writing, as PostgreSQL's numeric(p,s) is; of no use with a divisor."""
+    factor: int
+    """Turns an integer into units of the last digit; 0 when the division may leave something."""
+    unit: int
+    """Units of the last digit in one."""
+    many: int
+    """Integers from 0 to below it are written by `written % divmod(value * factor, unit)`."""
+    written: str
+
+
+def common_decimals(type_: ColumnType, divisor: int) -> CommonDecimals:
+    """What most amounts of a column of this type are, divided by `divisor`."""
+    scale, unit = type_.scale, 10**type_.scale
     factor = 0 if unit % divisor else unit // divisor
-    # Text that already is the canonical writing, as PostgreSQL's numeric(p,s) is.
     whole = rf"[1-9]\d{{0,{type_.precision - scale - 1}}}" if type_.precision > scale else "(?!)"
     finished = re.compile(rf"(?:0|-?{whole})" + (rf"\.\d{{{scale}}}" if scale else ""), re.ASCII)
+    many = 10**type_.precision // factor if factor and scale else 0
+    return CommonDecimals(finished.fullmatch, factor, unit, many, f"%d.%0{scale}d")
 
-    # An integer's digits around the point, when the division leaves nothing.
-    written = f"%d.%0{scale}d"
-    many = limit // factor if factor and scale else 0
+
+def _decimal(type_: ColumnType, divisor: int) -> Conversion:
+    scale, limit = type_.scale, 10**type_.precision
+    common = common_decimals(type_, divisor)
 
     def convert(value: Any) -> str:
-        if type(value) is str and divisor == 1 and finished.fullmatch(value):
+        if type(value) is str and divisor == 1 and common.finished(value):
             return value
-        if type(value) is int and 0 <= value < many:
-            whole, rest = divmod(value * factor, unit)
-            return written % (whole, rest)
-        number = value * factor if type(value) is int and factor else exact.scaled(value, scale, divisor)
+        whole = type(value) is int and common.factor
+        number = value * common.factor if whole else exact.scaled(value, scale, divisor)
         if not -limit < number < limit:
             raise Unmappable(f"has more digits than {type_} holds")
         if not scale:
             return f"{number}"
-        before, after = divmod(abs(number), unit)
+        before, after = divmod(abs(number), common.unit)
         return f"{'-' if number < 0 else ''}{before}.{after:0{scale}d}"
 
     return convert

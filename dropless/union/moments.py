@@ -19,7 +19,8 @@ DAY: Final = 86_400_000_000
 OUT_OF_RANGE: Final = "is not a time in the years 1 to 9999"
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - arithmetic on microseconds, not a moment
-_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _TEXT = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)(?:(\.\d{1,6})(\d*))?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:T00:00(?::00(?:\.0+)?)?Z)?", re.ASCII)
@@ -45,10 +46,10 @@ def microseconds_of_text(text: str) -> int:
     moment = _parsed(text)
     if moment.tzinfo is UTC:
         # Within the years 1 to 9999, as every datetime.
-        return _since_epoch(moment - _EPOCH_UTC)
+        return _since_epoch(moment - EPOCH)
     if moment.tzinfo is None:
         raise Unmappable("has no time zone; the contract must give it one with `timezone`")
-    return in_range(_since_epoch(moment - _EPOCH_UTC))
+    return in_range(_since_epoch(moment - EPOCH))
 
 
 def local_microseconds_of_text(text: str) -> int:
@@ -63,26 +64,34 @@ def local_microseconds_of_text(text: str) -> int:
     return _since_epoch(moment - _EPOCH)
 
 
-def to_utc(zone: ZoneInfo) -> Callable[[int], int]:
-    """A function from local time to UTC.
+def offset_of_day(zone: ZoneInfo) -> Callable[[int], int | None]:
+    """A function from a local day, counted from 1970, to its offset from UTC; None where the day has several.
 
-    As in java.time, a time that a clock showed twice is the first of the two, and one that it
-    skipped is moved on by the skipped hour.
+    Of a time that a clock showed twice the first is meant, and one that it skipped is moved on by the skipped
+    hour, as in java.time.
     """
 
-    def offset(local_seconds: int) -> int:
-        shift = (_EPOCH + timedelta(seconds=local_seconds)).replace(tzinfo=zone).utcoffset() or timedelta()
-        return (shift.days * 86_400 + shift.seconds) * 1_000_000
-
     @lru_cache(maxsize=8192)
-    def offset_of_day(day: int) -> int | None:
-        # Most days have one offset; on the others each moment is looked up.
-        first = offset(day * 86_400)
-        return first if first == offset(day * 86_400 + 86_399) else None
+    def offset(day: int) -> int | None:
+        first = _offset(zone, day * 86_400)
+        return first if first == _offset(zone, day * 86_400 + 86_399) else None
+
+    return offset
+
+
+def _offset(zone: ZoneInfo, local_seconds: int) -> int:
+    shift = (_EPOCH + timedelta(seconds=local_seconds)).replace(tzinfo=zone).utcoffset() or timedelta()
+    return (shift.days * 86_400 + shift.seconds) * 1_000_000
+
+
+def to_utc(zone: ZoneInfo) -> Callable[[int], int]:
+    """A function from local time to UTC; see `offset_of_day` for times that a clock showed twice or never."""
+    known_offset = offset_of_day(zone)
 
     def convert(local: int) -> int:
-        known = offset_of_day(in_range(local) // DAY)
-        return in_range(local - (offset(local // 1_000_000) if known is None else known))
+        # Most days have one offset; on the others each moment is looked up.
+        known = known_offset(in_range(local) // DAY)
+        return in_range(local - (_offset(zone, local // 1_000_000) if known is None else known))
 
     return convert
 

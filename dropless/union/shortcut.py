@@ -18,12 +18,10 @@ from dropless.contract.literals import LONG_RANGE
 from dropless.names import raw_topic
 from dropless.union.columns import field_reader
 from dropless.union.envelope import PREFIX_END, document_id, key_columns, key_part
-from dropless.union.inline import Uncommon, inline, uncommon
+from dropless.union.inline import UNCOMMON, Uncommon, inline, uncommon
 from dropless.union.moments import FIRST, LAST
-from dropless.union.outcome import Mapper, Row, Unmappable
+from dropless.union.outcome import Mapper, Row
 
-_UNCOMMON: Final = (Uncommon, Unmappable, msgspec.MsgspecError, ValueError, KeyError, RecursionError)
-"""What a record raises that is not as usual; a UnicodeDecodeError and orjson's are ValueErrors."""
 _Long = Annotated[int, msgspec.Meta(ge=LONG_RANGE[0], le=LONG_RANGE[1])]
 _Value = str | _Long | float | bool | None
 _OBJECT_ID: Final = re.compile(r'\{"\$oid": ?"([0-9a-f]{24})"\}')
@@ -37,7 +35,7 @@ def shortcut(plain: Mapper, contract: Contract, source: Source, fields: Sequence
     columns, topic = contract.columns, raw_topic(contract.name, source.name)
     time = [column.name for column in columns].index(contract.time_column)
     names: dict[str, Any] = {
-        "plain": plain, "uncommon": uncommon, "UNCOMMON": _UNCOMMON, "Row": Row, "new": tuple.__new__,
+        "plain": plain, "uncommon": uncommon, "UNCOMMON": UNCOMMON, "Row": Row, "new": tuple.__new__,
         "dumps": orjson.dumps, "document": _document, "source": source.name, "topic": topic,
         "first_position": first_position,
     }  # fmt: skip
