@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := up
-.PHONY: up down test test-unit test-stack test-faults lint bench
+.PHONY: up down test test-unit test-stack test-faults test-union-faults lint bench
 
 VENV := .venv
 # Another lock is another stamp, whatever the files' times say.
@@ -37,6 +37,11 @@ SEEDS ?= 1
 FAULTS ?=
 test-faults: $(INSTALLED)
 	@DROPLESS_FAULT_SEEDS=$(SEEDS) DROPLESS_FAULTS=$(FAULTS) $(VENV)/bin/pytest tests/faults
+
+# The union's faults alone, on brokers alone: SEEDS=10 takes about an hour.
+test-union-faults: $(INSTALLED)
+	@DROPLESS_FAULT_SEEDS=$(SEEDS) DROPLESS_FAULTS=$(FAULTS) $(VENV)/bin/pytest --only-kafka \
+		tests/faults/test_union_faults.py
 
 test: lint test-unit test-stack
 

@@ -1,4 +1,4 @@
-"""A Kafka of the benchmarks' own: three brokers and a controller in a temporary folder, and nothing else."""
+"""A Kafka of one's own: three brokers and a controller in a temporary folder, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from local_stack.install import install
 from resources.platform import LocalPlatform
 
 HEALTHY_SECONDS: Final = 240.0
-FIRST_PORT: Final = 29000
+FIRST_PORT: Final = "29000"
 
 
 @contextmanager
-def own_kafka(tell: Callable[[str], None]) -> Iterator[Settings]:
+def own_kafka(tell: Callable[[str], None], port_base: str = "") -> Iterator[Settings]:
     """Start it, and leave nothing behind, on Ctrl-C neither.
 
-    The folder goes below DROPLESS_BENCH_FOLDER and the ports begin at DROPLESS_BENCH_PORT_BASE, if these are set.
+    The folder goes below DROPLESS_BENCH_FOLDER; the ports begin at `port_base`, or at DROPLESS_BENCH_PORT_BASE.
     """
     # Below the state's folder, so that it is the disk that a real installation writes to.
     parent = Path(os.environ.get("DROPLESS_BENCH_FOLDER") or Settings.load().state.parent)
     folder = Path(tempfile.mkdtemp(prefix="dropless-bench-", dir=parent))
     environment = {
         "DROPLESS_STATE": str(folder / "s"),
-        "DROPLESS_PORT_BASE": os.environ.get("DROPLESS_BENCH_PORT_BASE", str(FIRST_PORT)),
+        "DROPLESS_PORT_BASE": port_base or os.environ.get("DROPLESS_BENCH_PORT_BASE", FIRST_PORT),
         "DROPLESS_TOPOLOGY": Topology.COMPACT.value,
     }
     before = {name: os.environ.get(name) for name in environment}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from program import DROPLESS
 
+from benchmarks.stack import own_kafka
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 
@@ -23,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="use the stack that the environment points to instead of starting one",
     )
+    parser.addoption(
+        "--only-kafka",
+        action="store_true",
+        help="start nothing but the brokers; for tests/faults/test_union_faults.py, which needs no more",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +36,10 @@ def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
     """A stack that is up, provisioned, and holds the example."""
     if request.config.getoption("--running-stack"):
         yield Settings.load()
+        return
+    if request.config.getoption("--only-kafka"):
+        with own_kafka(print, port_base=PORT_BASE) as only_kafka:
+            yield only_kafka
         return
     # Short, since unix sockets lie below it; searchable, since PostgreSQL may run as another user.
     folder = Path(tempfile.mkdtemp(prefix="dropless-"))
