@@ -7,7 +7,7 @@ from typing import Final
 LAKE_BUCKET: Final = "lake"
 PINOT_BUCKET: Final = "pinot"
 SOURCE_SCHEMA: Final = "dropless"
-"""The PostgreSQL schema for our own tables in a source database (the heartbeat)."""
+"""The PostgreSQL schema for our own tables in a source database (heartbeats and signals)."""
 
 
 def raw_topic(table: str, source: str) -> str:
@@ -18,6 +18,21 @@ def raw_topic(table: str, source: str) -> str:
 def heartbeat_topic(table: str, source: str) -> str:
     """The topic of one connector's heartbeats."""
     return f"heartbeat.{table}.{source}"
+
+
+def signal_topic(table: str, source: str) -> str:
+    """The topic of the signals that one connector has been given and has dealt with, in that order."""
+    return f"signals.{table}.{source}"
+
+
+def signal_table(table: str, source: str) -> str:
+    """The PostgreSQL table of one connector's signals: another connector on the database must not act on them."""
+    return f"signal_{table}_{source}"
+
+
+def signal_collection(table: str, source: str) -> str:
+    """The same in MongoDB, and the role that lets a connector write to it."""
+    return f"dropless_signal_{table}_{source}"
 
 
 def unified_topic(table: str) -> str:

@@ -74,6 +74,11 @@ class Settings:
         return self.state / "audit" / f"{table}.json"
 
     @property
+    def backfills(self) -> Path:
+        """The folder in which backfills show that somebody drives them."""
+        return self.state / "backfills"
+
+    @property
     def watch(self) -> Path:
         """The folder in which sensors remember what they saw and told."""
         return self.state / "watch"

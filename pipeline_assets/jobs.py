@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from pipeline_assets.backfill import backfill
 from pipeline_assets.gaps import accept_gaps
 from pipeline_assets.housekeeping import prune_history
 from pipeline_assets.housekeeping import schedule as nightly
@@ -39,6 +40,6 @@ def definitions(audits: Sequence[dg.AssetChecksDefinition]) -> dg.Definitions:
         job=audit, cron_schedule="17 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
     )
     return dg.Definitions(
-        jobs=[provision, find_drift, repair, audit, replay_dead_letters, prune_history, accept_gaps],
+        jobs=[provision, find_drift, repair, audit, replay_dead_letters, backfill, prune_history, accept_gaps],
         schedules=[hourly, nightly],
     )

@@ -126,6 +126,7 @@ def _needs(contract: Contract, resource: Resource) -> Iterator[dg.AssetKey]:
             source = resource.name.removeprefix(f"{contract.name}.")
             yield keys.provisioned("topic", names.raw_topic(contract.name, source))
             yield keys.provisioned("topic", names.heartbeat_topic(contract.name, source))
+            yield keys.provisioned("topic", names.signal_topic(contract.name, source))
             kind = "postgresql_source" if contract.source(source).postgresql else "mongodb_source"
             yield keys.provisioned(kind, resource.name)
         case "pinot_table":

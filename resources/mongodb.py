@@ -1,4 +1,4 @@
-"""MongoDB source collections, made ready for capture: pre-images on, and a user that may read them."""
+"""MongoDB source collections, made ready for capture: pre-images, a collection of signals, a user's rights."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from dropless.plan import Change, Json, Resource
 # Roles that let their holder read, and so watch, a database; those of `admin` hold for every database.
 _READING = {"read", "readWrite", "dbOwner"}
 _READING_ANY = {"readAnyDatabase", "readWriteAnyDatabase", "root"}
+_SIGNALLING = ["find", "insert", "remove"]
+# A change without pre-images could stop the change stream.
+_PRE_IMAGES = {"enabled": True}
 
 
 class MongodbSources:
@@ -41,18 +44,32 @@ class MongodbSources:
         return {resource.id: self._observe(resource) for resource in desired}
 
     def apply(self, change: Change) -> None:
-        """Switch pre-images on and let the user read; the documents are not touched."""
+        """Switch pre-images on, make the signals' collection, let the user read; the documents are not touched."""
         source = change.desired
         database, collection = source.properties["database"], source.properties["collection"]
         with self._connected(source) as client:
             if source.properties.get("pre_images"):
-                enabled = {"enabled": True}
-                client[database].command("collMod", collection, changeStreamPreAndPostImages=enabled)
+                client[database].command("collMod", collection, changeStreamPreAndPostImages=_PRE_IMAGES)
+            signals = source.properties.get("signals")
+            if signals and (options := _options(client, database, signals)) is None:
+                client[database].create_collection(signals, changeStreamPreAndPostImages=_PRE_IMAGES)
+            elif signals and not _pre_images(options):
+                client[database].command("collMod", signals, changeStreamPreAndPostImages=_PRE_IMAGES)
             user = source.properties.get("user")
             if user and self._user(client, source) != user:
-                client.admin.command("grantRolesToUser", user, roles=[{"role": "read", "db": database}])
+                self._grant(client, user, database, signals)
         if "secret" in source.properties:
             passwords.write(self._endpoints.secrets / source.properties["secret"], _uri_password(source))
+
+    def _grant(self, client: MongoClient[Document], user: str, database: str, signals: str | None) -> None:
+        roles = [{"role": "read", "db": database}]
+        if signals:
+            # A role for one collection: `readWrite` would let the connector write to the application's.
+            privileges = [{"resource": {"db": database, "collection": signals}, "actions": _SIGNALLING}]
+            known = client.admin.command("rolesInfo", signals)["roles"]
+            client.admin.command("updateRole" if known else "createRole", signals, privileges=privileges, roles=[])
+            roles.append({"role": signals, "db": "admin"})
+        client.admin.command("grantRolesToUser", user, roles=roles)
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Nothing to wait for: both commands are done when they are answered."""
@@ -60,17 +77,18 @@ class MongodbSources:
     def _observe(self, source: Resource) -> Resource:
         database, collection = source.properties["database"], source.properties["collection"]
         with self._connected(source) as client:
-            listed = list(client[database].list_collections(filter={"name": collection}))
-            if not listed:
+            options = _options(client, database, collection)
+            if options is None:
                 raise DroplessError(
                     f"There is no collection {collection!r} in MongoDB database {database!r}: "
                     "create it, or correct `database` and `collection` in the contract."
                 )
-            pre_images = listed[0].get("options", {}).get("changeStreamPreAndPostImages", {})
+            signals = source.properties.get("signals")
             found: dict[str, Json] = {
                 "database": database,
                 "collection": collection,
-                "pre_images": bool(pre_images.get("enabled", False)),
+                "pre_images": _pre_images(options),
+                "signals": signals if signals and _pre_images(_options(client, database, signals)) else None,
                 "user": self._user(client, source),
                 "secret": self._kept_secret(source),
             }
@@ -84,8 +102,13 @@ class MongodbSources:
         users = client.admin.command("usersInfo", user)["users"]
         if not users:
             raise DroplessError(f"MongoDB has no user {user!r} in its admin database: create it with a password.")
-        database = source.properties["database"]
-        return user if may_read(users[0].get("roles", ()), database) else f"{user} without read on {database}"
+        database, signals = source.properties["database"], source.properties.get("signals")
+        held = users[0].get("roles", ())
+        if not may_read(held, database):
+            return f"{user} without read on {database}"
+        if signals and not _may_signal(client, held, database, signals):
+            return f"{user} without insert on {database}.{signals}"
+        return str(user)
 
     def _kept_secret(self, source: Resource) -> str | None:
         name = source.properties.get("secret")
@@ -125,6 +148,27 @@ def may_read(roles: Sequence[dict[str, Any]], database: str) -> bool:
         (each["db"] == database and each["role"] in _READING)
         or (each["db"] == "admin" and each["role"] in _READING_ANY)
         for each in roles
+    )
+
+
+def _options(client: MongoClient[Document], database: str, collection: str) -> dict[str, Any] | None:
+    listed = list(client[database].list_collections(filter={"name": collection}))
+    return dict(listed[0].get("options", {})) if listed else None
+
+
+def _pre_images(options: dict[str, Any] | None) -> bool:
+    return bool((options or {}).get("changeStreamPreAndPostImages", {}).get("enabled", False))
+
+
+def _may_signal(client: MongoClient[Document], roles: Sequence[dict[str, Any]], database: str, collection: str) -> bool:
+    if not any(each["role"] == collection and each["db"] == "admin" for each in roles):
+        return False
+    known = client.admin.command("rolesInfo", collection, showPrivileges=True)["roles"]
+    wanted = {"db": database, "collection": collection}
+    return any(
+        each["resource"] == wanted and set(_SIGNALLING) <= set(each["actions"])
+        for role in known
+        for each in role.get("privileges", ())
     )
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL source tables, made ready for capture: replica identity, publication, heartbeat, the role's rights."""
+"""PostgreSQL source tables, made ready for capture: replica identity, publication, heartbeat, signals, rights."""
 
 from __future__ import annotations
 
@@ -103,6 +103,7 @@ class PostgresqlSources:
                 "replica_identity": catalogue.replica_identity(connection, table),
                 "publication": _as_desired(source, catalogue.publication(connection, publication_of(source)["name"])),
                 "heartbeat": catalogue.table_exists(connection, HEARTBEAT),
+                "signals": _existing(connection, source.properties.get("signals")),
                 "role": self._role(connection, source, table),
                 "secret": self._kept_secret(source),
                 "slot": self._slots.found(connection, source),
@@ -115,7 +116,10 @@ class PostgresqlSources:
         heartbeat = HEARTBEAT if source.properties.get("heartbeat") else None
         if role is None:
             return None
-        lacking = catalogue.missing_rights(connection, role, source.properties["database"], table, heartbeat)
+        signals = Table.parse(source.properties["signals"]) if source.properties.get("signals") else None
+        lacking = catalogue.missing_rights(
+            connection, role, source.properties["database"], table, heartbeat=heartbeat, signals=signals
+        )
         if lacking is None:
             raise DroplessError(f"PostgreSQL has no role {role!r}: make it with `create role ... login replication`.")
         return f"{role} without {', '.join(lacking)}" if lacking else role
@@ -163,6 +167,10 @@ class PostgresqlSources:
                     "set it to logical and restart the server."
                 )
             yield connection
+
+
+def _existing(connection: psycopg.Connection[Any], table: str | None) -> str | None:
+    return table if table and catalogue.table_exists(connection, Table.parse(table)) else None
 
 
 def _check_key(source: Resource, table: Table, key: Sequence[str]) -> None:

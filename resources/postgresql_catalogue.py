@@ -124,7 +124,13 @@ def drop_slot(connection: psycopg.Connection[Any], name: str) -> None:
 
 
 def missing_rights(
-    connection: psycopg.Connection[Any], role: str, database: str, table: Table, heartbeat: Table | None
+    connection: psycopg.Connection[Any],
+    role: str,
+    database: str,
+    table: Table,
+    *,
+    heartbeat: Table | None,
+    signals: Table | None,
 ) -> list[str] | None:
     """The rights that a capturing role lacks, in words; None when there is no such role."""
     query = "select rolreplication or rolsuper, rolcanlogin from pg_roles where rolname = %s"
@@ -145,6 +151,11 @@ def missing_rights(
         rights += [
             (f"{right} on {heartbeat}", _has(connection, role, heartbeat, right))
             for right in ("select", "insert", "update")
+        ]
+    if signals:
+        rights += [
+            (f"{right} on {signals}", _has(connection, role, signals, right))
+            for right in ("select", "insert", "delete")
         ]
     return [right for right, held in rights if not held]
 

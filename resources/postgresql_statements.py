@@ -39,6 +39,14 @@ def statements(source: Resource, changed: Collection[str], publication: Publicat
                 _identifier(HEARTBEAT),
             ),
         ]
+    if signals := source.properties.get("signals"):
+        # Debezium takes the columns by their places; the first is the signal's id, whatever its type.
+        made.append(
+            _sql(
+                "create table if not exists {} (id text primary key, type text not null, data text)",
+                _identifier(Table.parse(signals)),
+            )
+        )
     if publication is None:
         made.append(_sql("create publication {} for table {} with (publish = {})", name, tables, options))
     else:
@@ -62,6 +70,8 @@ def _grants(source: Resource) -> list[sql.Composed]:
             _sql("grant usage on schema {} to {}", sql.Identifier(HEARTBEAT.schema), role),
             _sql("grant select, insert, update on {} to {}", _identifier(HEARTBEAT), role),
         ]
+    if signals := source.properties.get("signals"):
+        made.append(_sql("grant select, insert, delete on {} to {}", _identifier(Table.parse(signals)), role))
     return made
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "apply": "provisioning",
     "traffic": "traffic",
     "audit": "audit",
+    "backfill": "backfill",
     "dead-letters": "dead_letters:app",
     "query": "query",
     "lake": "lake",

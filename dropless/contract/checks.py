@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 MICROSECONDS_SUFFIX: Final = "_us"
 """A timestamp column X travels as the field X_us."""
 MAX_SLOT_LENGTH: Final = 63
-_RESERVED_TABLES = {"heartbeat": "it would be mistaken for a topic of heartbeats"}
+_RESERVED_TABLES = {
+    "heartbeat": "it would be mistaken for a topic of heartbeats",
+    "signals": "it would be mistaken for a topic of signals",
+}
 _DIVISIBLE = {Kind.DECIMAL, Kind.DOUBLE, Kind.INT, Kind.LONG}
 
 
@@ -94,7 +97,7 @@ def _check_sources(contract: Contract) -> None:
             )
         if source.postgresql and source.postgresql.schema_name == names.SOURCE_SCHEMA:
             raise Problem(
-                f"is in the schema {names.SOURCE_SCHEMA!r}, which is kept for heartbeats",
+                f"is in the schema {names.SOURCE_SCHEMA!r}, which is kept for heartbeats and signals",
                 (*path, "postgresql", "table"),
             )
         _check_mapping(contract, source, index)

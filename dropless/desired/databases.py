@@ -17,6 +17,11 @@ HEARTBEAT_COLLECTION: Final = "dropless_heartbeat"
 PUBLISH: Final = "insert,update,delete,truncate"
 
 
+def signal_table(table: str, source: str) -> str:
+    """The table of a PostgreSQL source's signals, with its schema."""
+    return f"{names.SOURCE_SCHEMA}.{names.signal_table(table, source)}"
+
+
 def postgresql_sources(contract: Contract, _: Endpoints) -> list[Resource]:
     """The captured PostgreSQL tables: whole rows in the WAL, a publication, a role with the least rights."""
     made = []
@@ -31,10 +36,11 @@ def postgresql_sources(contract: Contract, _: Endpoints) -> list[Resource]:
             "replica_identity": "full",
             "publication": {
                 "name": names.publication(contract.name, source.name),
-                "tables": [table.table, HEARTBEAT_TABLE],
+                "tables": [table.table, HEARTBEAT_TABLE, signal_table(contract.name, source.name)],
                 "publish": PUBLISH,
             },
             "heartbeat": True,
+            "signals": signal_table(contract.name, source.name),
             "slot": names.slot(contract.name, source.name),
         }
         name = names.connector(contract.name, source.name)
@@ -45,7 +51,7 @@ def postgresql_sources(contract: Contract, _: Endpoints) -> list[Resource]:
 
 
 def mongodb_sources(contract: Contract, _: Endpoints) -> list[Resource]:
-    """The captured collections: pre- and post-images on, and a user that may read them."""
+    """The captured collections: pre- and post-images on, a collection of signals, and a user that may read them."""
     made = []
     for source in contract.sources:
         if source.mongodb is None:
@@ -54,6 +60,7 @@ def mongodb_sources(contract: Contract, _: Endpoints) -> list[Resource]:
             "database": source.mongodb.database,
             "collection": source.mongodb.collection,
             "pre_images": True,
+            "signals": names.signal_collection(contract.name, source.name),
         }
         name = names.connector(contract.name, source.name)
         user, hints = _access(source.mongodb.uri_env, "user")

@@ -14,12 +14,15 @@ DAY_MS: Final = 86_400_000
 COMPACTION_LAG_MS: Final = 7 * DAY_MS
 """How long every version of a row stays in the unified topic before only the newest does."""
 
+SIGNALS_MS: Final = 30 * DAY_MS
+"""How long it can be looked up what a connector was asked to do."""
+
 GROWING: Final = "growing"
 """A raw topic's positions are where they should be: new records come after all that rows were made of."""
 
 
 def topics(contract: Contract) -> list[Resource]:
-    """Raw, unified, dead-letter and heartbeat topics, each held to the durability table by overrides of its own."""
+    """Raw, unified, dead-letter, heartbeat and signal topics, held to the durability table by their own overrides."""
     table = contract.name
     # The replayable truth: nothing is ever deleted from it.
     forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -37,6 +40,8 @@ def topics(contract: Contract) -> list[Resource]:
                 keyed=False,
             )
         )
+        signals = {"cleanup.policy": "delete", "retention.ms": str(SIGNALS_MS), "segment.ms": str(DAY_MS)}
+        made.append(_topic(names.signal_topic(table, source.name), 1, signals, keyed=False))
     # One partition keeps the letters in the order in which they were found.
     for role, name, partitions, config in (
         ("unified", names.unified_topic(table), contract.partitions, newest),

@@ -6,8 +6,9 @@ import re
 from typing import Final
 
 from dropless import durability, names
+from dropless.backfill.slices import SLICE_ROWS
 from dropless.contract import Contract, MongodbCollection, PostgresqlTable, Source
-from dropless.desired.databases import HEARTBEAT_COLLECTION, HEARTBEAT_TABLE
+from dropless.desired.databases import HEARTBEAT_COLLECTION, HEARTBEAT_TABLE, signal_table
 from dropless.desired.servers import mongodb_server, postgresql_server
 from dropless.endpoints import Endpoints
 from dropless.plan import Resource
@@ -24,7 +25,7 @@ Config = dict[str, str]
 
 
 def connectors(contract: Contract, endpoints: Endpoints) -> list[Resource]:
-    """A connector per source, whose only topics are the raw and the heartbeat topic of that source.
+    """A connector per source, whose only topics are the raw, the heartbeat and the signal topic of that source.
 
     Raises:
         DroplessError: a source's server is named by an environment variable that is not set.
@@ -35,7 +36,7 @@ def connectors(contract: Contract, endpoints: Endpoints) -> list[Resource]:
         if source.postgresql:
             config |= _postgresql(contract.name, source.name, source.postgresql, endpoints)
         if source.mongodb:
-            config |= _mongodb(source.mongodb, endpoints)
+            config |= _mongodb(contract.name, source.name, source.mongodb, endpoints)
         name = names.connector(contract.name, source.name)
         properties = {"state": "RUNNING", "config": dict(sorted(config.items()))}
         hints = {"table": contract.name, "epoch": source.epoch}
@@ -51,6 +52,11 @@ def _common(table: str, source: Source) -> Config:
     heartbeats = rf"{re.escape(prefix)}\.{beating}"
     if source.epoch:
         heartbeats += rf"|{HEARTBEAT_PREFIX}\.{re.escape(prefix)}"
+    signals = (
+        rf".+\.{re.escape(names.signal_collection(table, source.name))}"
+        if source.mongodb
+        else re.escape(signal_table(table, source.name))
+    )
     return durability.connector() | {
         "tasks.max": "1",
         "topic.prefix": prefix,
@@ -58,11 +64,14 @@ def _common(table: str, source: Source) -> Config:
         "key.converter.schemas.enable": "false",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
         "value.converter.schemas.enable": "false",
-        # Whatever Debezium calls a topic ends in one of two: its own name for a table can hold no dot or umlaut.
-        "transforms": "heartbeat,raw",
+        # Whatever Debezium calls a topic ends in one of three: its own name for a table can hold no dot or umlaut.
+        "transforms": "heartbeat,signals,raw",
         "transforms.heartbeat.type": "org.apache.kafka.connect.transforms.RegexRouter",
         "transforms.heartbeat.regex": heartbeats,
         "transforms.heartbeat.replacement": heartbeat,
+        "transforms.signals.type": "org.apache.kafka.connect.transforms.RegexRouter",
+        "transforms.signals.regex": rf"{re.escape(prefix)}\.{signals}",
+        "transforms.signals.replacement": names.signal_topic(table, source.name),
         "transforms.raw.type": "org.apache.kafka.connect.transforms.RegexRouter",
         "transforms.raw.regex": rf"{re.escape(prefix)}\..+",
         "transforms.raw.replacement": names.raw_topic(table, source.name),
@@ -73,6 +82,14 @@ def _common(table: str, source: Source) -> Config:
         # The default, said aloud: a database may be away for as long as it takes.
         "errors.max.retries": "-1",
         "snapshot.mode": "initial",
+        # Signals come through the source, in the order of its changes and exactly once like them; Kafka's channel
+        # commits its own offsets by time, so that a kill could lose a signal or repeat it. No notifications: the
+        # first snapshot's go into the sink with an empty offset, with which a worker killed right then would take
+        # that snapshot for done (Debezium 3.7, SinkNotificationChannel).
+        "signal.enabled.channels": "source",
+        "incremental.snapshot.chunk.size": str(SLICE_ROWS),
+        # With insert_delete a window that a killed worker left open would stay in the table for ever.
+        "incremental.snapshot.watermarking.strategy": "insert_insert",
         "skipped.operations": "none",
         "tombstones.on.delete": "true",
         # The default, 500, is the latency's greatest part; memory is unbounded by default.
@@ -102,6 +119,7 @@ def _postgresql(table: str, source: str, origin: PostgresqlTable, endpoints: End
         "slot.drop.on.stop": "false",
         "publication.name": names.publication(table, source),
         "publication.autocreate.mode": "disabled",
+        "signal.data.collection": signal_table(table, source),
         # The default goes on silently from wherever the slot is, even if that is past what was read.
         "offset.mismatch.strategy": "trust_offset",
         "table.include.list": f"{_listed(captured)},{re.escape(HEARTBEAT_TABLE)}",
@@ -125,7 +143,7 @@ _OWN_SERVER: Final = {
 _STAND_IN: Final = {"capture.mode": "change_streams_with_pre_image"}
 
 
-def _mongodb(origin: MongodbCollection, endpoints: Endpoints) -> Config:
+def _mongodb(table: str, source: str, origin: MongodbCollection, endpoints: Endpoints) -> Config:
     server = mongodb_server(origin, endpoints)
     captured = rf"{re.escape(origin.database)}\.{re.escape(origin.collection)}"
     heartbeat = rf"{re.escape(origin.database)}\.{re.escape(HEARTBEAT_COLLECTION)}"
@@ -137,6 +155,7 @@ def _mongodb(origin: MongodbCollection, endpoints: Endpoints) -> Config:
         "mongodb.authsource": server.authentication_database,
         "capture.scope": "database",
         "capture.target": origin.database,
+        "signal.data.collection": f"{origin.database}.{names.signal_collection(table, source)}",
         **(_OWN_SERVER if origin.uri_env else _STAND_IN),
         "collection.include.list": f"{_listed(captured)},{_listed(heartbeat)}",
     }

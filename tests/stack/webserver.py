@@ -111,7 +111,13 @@ class Webserver:
         data: dict[str, Any] = reply["data"]
         return data
 
-    def run(self, job: str = "__ASSET_JOB", assets: Sequence[Key] = (), checks: Sequence[tuple[Key, str]] = ()) -> Run:
+    def run(
+        self,
+        job: str = "__ASSET_JOB",
+        assets: Sequence[Key] = (),
+        checks: Sequence[tuple[Key, str]] = (),
+        config: dict[str, Any] | None = None,
+    ) -> Run:
         """Launch a job, or materialise assets and execute checks, as the UI's buttons do."""
         selector: dict[str, Any] = {
             "repositoryLocationName": "dropless",
@@ -121,7 +127,7 @@ class Webserver:
         if assets or checks:
             selector["assetSelection"] = [{"path": key} for key in assets]
             selector["assetCheckSelection"] = [{"assetKey": {"path": key}, "name": name} for key, name in checks]
-        launched = self.ask(LAUNCH, parameters={"selector": selector, "runConfigData": {}})["launchRun"]
+        launched = self.ask(LAUNCH, parameters={"selector": selector, "runConfigData": config or {}})["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return self._finished(launched["run"]["runId"])
 

@@ -88,7 +88,8 @@ def test_only_the_unified_topic_and_heartbeats_are_compacted() -> None:
         compacted = topic.name.startswith(("unified.", "heartbeat."))
         config = topic.properties["config"]
         assert config["cleanup.policy"] == ("compact" if compacted else "delete")
-        assert compacted or config["retention.ms"] == "-1"
+        forever = "2592000000" if topic.name.startswith("signals.") else "-1"
+        assert compacted or config["retention.ms"] == forever
 
 
 def test_a_dead_letter_is_never_too_large_for_its_topic() -> None:
@@ -108,7 +109,7 @@ def route(config: dict[str, str], topic: str) -> str:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_a_connector_writes_only_to_its_raw_and_its_heartbeat_topic(table: Contract) -> None:
+def test_a_connector_writes_only_to_its_raw_its_heartbeat_and_its_signal_topic(table: Contract) -> None:
     made = {topic.name for topic in desired.topics(table)}
     for connector in desired.connectors(table, endpoints()):
         config, prefix = connector.properties["config"], connector.name
@@ -120,6 +121,16 @@ def test_a_connector_writes_only_to_its_raw_and_its_heartbeat_topic(table: Contr
         mongodb = "mongodb.user" in config
         assert route(config, f"{prefix}.{'shop.dropless_heartbeat' if mongodb else 'dropless.heartbeat'}") == heartbeats
         assert route(config, f"{config['topic.heartbeat.prefix']}.{prefix}") == heartbeats
+        signals = f"signals.{prefix}"
+        assert signals in made
+        own = prefix.replace(".", "_")
+        assert (
+            route(config, f"{prefix}.{f'shop.dropless_signal_{own}' if mongodb else f'dropless.signal_{own}'}")
+            == signals
+        )
+        # Debezium captures the table that its configuration names, and acts on what is in it.
+        named = f".dropless_signal_{own}" if mongodb else f"dropless.signal_{own}"
+        assert config["signal.data.collection"].endswith(named)
 
 
 def test_a_name_is_captured_as_it_is_and_never_as_an_expression() -> None:
@@ -149,10 +160,12 @@ def test_no_secret_and_no_default_is_left_to_chance_in_a_connector() -> None:
             assert match[1] in NAMES
 
 
-def test_a_publication_has_the_table_and_the_heartbeat() -> None:
+def test_a_publication_has_the_table_the_heartbeat_and_the_signals() -> None:
     for source in desired.postgresql_sources(orders(), endpoints()):
         publication = source.properties["publication"]
-        assert publication["tables"] == [source.properties["table"], "dropless.heartbeat"]
+        signals = f"dropless.signal_{source.name.replace('.', '_')}"
+        assert publication["tables"] == [source.properties["table"], "dropless.heartbeat", signals]
+        assert source.properties["signals"] == signals
         assert "truncate" in publication["publish"]
 
 
