@@ -19,6 +19,7 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
 from resources import postgresql_catalogue as catalogue
 from resources.postgresql_catalogue import Table
+from resources.postgresql_statements import SETTLED
 
 
 class PostgresqlOrigin:
@@ -71,7 +72,9 @@ class PostgresqlOrigin:
     def condition(self, selection: Selection, within: Range) -> str:
         """The SQL condition of a range, every key quoted."""
         with self._connected() as connection:
-            return condition(self._key, selection, within).as_string(connection)
+            # Asked first, in the query for the greatest key, whose snapshot is not that of the rows.
+            settled = sql.SQL("(select {}())").format(sql.Identifier(SETTLED.schema, SETTLED.name))
+            return sql.SQL(" and ").join([settled, condition(self._key, selection, within)]).as_string(connection)
 
     def send(self, signal: Signal) -> None:
         """Write a signal, once."""

@@ -18,7 +18,7 @@ from resources import postgresql_catalogue as catalogue
 from resources.adapter import Progress
 from resources.postgresql_catalogue import Table
 from resources.postgresql_slots import Slots
-from resources.postgresql_statements import HEARTBEAT, operations, publication_of, statements
+from resources.postgresql_statements import HEARTBEAT, SETTLED, operations, publication_of, statements
 
 
 class PostgresqlSources:
@@ -170,7 +170,9 @@ class PostgresqlSources:
 
 
 def _existing(connection: psycopg.Connection[Any], table: str | None) -> str | None:
-    return table if table and catalogue.table_exists(connection, Table.parse(table)) else None
+    if table and catalogue.table_exists(connection, Table.parse(table)):
+        return table if catalogue.function_exists(connection, SETTLED) else f"{table} without {SETTLED}()"
+    return None
 
 
 def _check_key(source: Resource, table: Table, key: Sequence[str]) -> None:

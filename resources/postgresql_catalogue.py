@@ -54,6 +54,15 @@ def table_exists(connection: psycopg.Connection[Any], table: Table) -> bool:
     return bool(_one(connection, query, table.schema, table.name))
 
 
+def function_exists(connection: psycopg.Connection[Any], function: Table) -> bool:
+    """Whether there is a function of that name without arguments."""
+    query = """
+        select exists (
+            select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+            where n.nspname = %s and p.proname = %s and p.pronargs = 0)"""
+    return bool(_one(connection, query, function.schema, function.name))
+
+
 def primary_key(connection: psycopg.Connection[Any], table: Table) -> list[str]:
     """The primary key's columns in their order; none without a primary key."""
     query = """

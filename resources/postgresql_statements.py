@@ -13,6 +13,30 @@ from dropless.plan import Resource
 from resources.postgresql_catalogue import Publication, Table
 
 HEARTBEAT: Final = Table(names.SOURCE_SCHEMA, "heartbeat")
+SETTLED: Final = Table(names.SOURCE_SCHEMA, "settled")
+"""A function that answers true once the transactions that were under way have ended, or after a second; once each.
+
+A commit is in the WAL, and can be captured, a moment before other sessions see it. A row that Debezium read in
+that moment would be the old one, and come after the change: outside the window, in which it would be taken out.
+"""
+_SETTLED: Final[LiteralString] = """
+create or replace function {} () returns boolean language plpgsql volatile set search_path = pg_catalog as $$
+declare
+    under_way constant xid8[] := array(select pg_snapshot_xip(pg_current_snapshot()));
+    patience constant timestamptz := clock_timestamp() + interval '1 second';
+begin
+    if current_setting('dropless.settled', true) = 'yes' then
+        return true;
+    end if;
+    while clock_timestamp() < patience
+        and exists (select from unnest(under_way) as each (id) where pg_xact_status(each.id) = 'in progress')
+    loop
+        perform pg_sleep(0.002);
+    end loop;
+    -- For this transaction: in its next query it costs nothing.
+    perform set_config('dropless.settled', 'yes', true);
+    return true;
+end $$"""
 
 
 def statements(source: Resource, changed: Collection[str], publication: Publication | None) -> list[sql.Composed]:
@@ -47,6 +71,7 @@ def statements(source: Resource, changed: Collection[str], publication: Publicat
                 _identifier(Table.parse(signals)),
             )
         )
+        made.append(_sql(_SETTLED, _identifier(SETTLED)))
     if publication is None:
         made.append(_sql("create publication {} for table {} with (publish = {})", name, tables, options))
     else:

@@ -467,7 +467,10 @@ class TestPostgresqlSources:
     def test_the_capturing_role_can_do_no_more_than_it_must(self, endpoints):
         with databases.postgresql(endpoints, "store", "replication") as connection:
             assert connection.execute("select count(*) from public.orders").fetchone()
-        for statement in ("delete from public.orders", "create table public.mine ()", "delete from dropless.heartbeat"):
+        for statement in (
+            *("delete from public.orders", "create table public.mine ()", "delete from dropless.heartbeat"),
+            *("update dropless.signal_orders_store set data = ''", "create table dropless.mine ()"),
+        ):
             with (
                 databases.postgresql(endpoints, "store", "replication") as connection,
                 pytest.raises(psycopg.errors.InsufficientPrivilege),
@@ -484,13 +487,32 @@ class TestMongodbSources:
                 "database": "marketplace",
                 "collection": "probe",
                 "pre_images": True,
+                "signals": "probe_signals",
                 "user": "dropless_replication",
             }
             yield Resource("mongodb", "mongodb_source", "probe.marketplace", properties)
             client["marketplace"].drop_collection("probe")
+            client["marketplace"].drop_collection("probe_signals")
+            client.admin.command("revokeRolesFromUser", "dropless_replication", roles=["probe_signals"])
+            client.admin.command("dropRole", "probe_signals")
 
     def test_a_collection_is_made_ready(self, known, source):
-        assert ("pre_images", False, True) in differences(known, source)
+        found = differences(known, source)
+        assert ("pre_images", False, True) in found
+        assert ("signals", None, "probe_signals") in found
+        provision([source], known)
+        assert provision([source], known).empty
+
+    def test_the_connector_may_write_to_its_signals_alone(self, known, source, endpoints):
+        provision([source], known)
+        with databases.mongodb(endpoints, "admin") as client:
+            [role] = client.admin.command("rolesInfo", "probe_signals", showPrivileges=True)["roles"]
+            assert [(each["resource"], each["actions"]) for each in role["privileges"]] == [
+                ({"db": "marketplace", "collection": "probe_signals"}, ["find", "insert", "remove"])
+            ]
+            client.admin.command("updateRole", "probe_signals", privileges=[])
+        lacking = "dropless_replication without insert on marketplace.probe_signals"
+        assert ("user", lacking, "dropless_replication") in differences(known, source)
         provision([source], known)
         assert provision([source], known).empty
 

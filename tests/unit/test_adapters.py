@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dropless.desired.kafka import GROWING
@@ -208,6 +210,15 @@ class TestPostgresql:
 
     def test_the_table_is_locked_only_for_its_own_change(self):
         assert not any(each.startswith("alter table") for each in self.text({"publication"}))
+
+    def test_signals_have_a_table_of_their_own_and_the_role_may_only_add_and_remove(self):
+        source = replace(self.SOURCE, properties=self.SOURCE.properties | {"signals": "dropless.signal_orders_store"})
+        made = [each.as_string() for each in statements(source, set(), None)]
+        table = '"dropless"."signal_orders_store"'
+        assert f"create table if not exists {table} (id text primary key, type text not null, data text)" in made
+        assert f'grant select, insert, delete on {table} to "reader"' in made
+        assert any('function "dropless"."settled" ()' in each for each in made)
+        assert not any("signal" in each or "settled" in each for each in self.text(set()))
 
     def test_an_existing_publication_is_altered(self):
         found = Publication(frozenset({Table("public", "x")}), frozenset(), frozenset({"insert"}), all_tables=False)
