@@ -113,7 +113,11 @@ class PostgresqlOrigin:
         query = sql.SQL(ask).format(
             sql.Identifier(self._table.schema, self._table.name),
             condition(self._key, selection, within),
-            key=comma.join(sql.SQL("{}::text").format(each) for each in columns),
+            # Under another name: `order by` would take the column's own for the text.
+            key=comma.join(
+                sql.SQL("{}::text as {}").format(each, sql.Identifier(f"key part {number}"))
+                for number, each in enumerate(columns)
+            ),
             ascending=comma.join(columns),
             descending=comma.join(sql.SQL("{} desc").format(each) for each in columns),
             limit=sql.Literal(limit),

@@ -26,6 +26,8 @@ UNLISTED = frozenset(
         "capture.mode.full.update.type",
         "capture.scope",
         "capture.target",
+        # Listed for PostgreSQL, not for MongoDB.
+        "incremental.snapshot.chunk.size",
         "offset.mismatch.strategy",
         "topic.cache.size",
         "topic.delimiter",

@@ -22,7 +22,13 @@ that moment would be the old one, and come after the change: outside the window,
 _SETTLED: Final[LiteralString] = """
 create or replace function {} () returns boolean language plpgsql volatile set search_path = pg_catalog as $$
 declare
-    under_way constant xid8[] := array(select pg_snapshot_xip(pg_current_snapshot()));
+    -- A snapshot does not name those that began after the newest one that has ended: our own id bounds them.
+    own constant bigint := pg_current_xact_id()::text::bigint;
+    seen constant pg_snapshot := pg_current_snapshot();
+    begun constant bigint := pg_snapshot_xmax(seen)::text::bigint;
+    under_way constant xid8[] := array(
+        select pg_snapshot_xip(seen)
+        union select id::text::xid8 from generate_series(begun, own - 1) as later (id));
     patience constant timestamptz := clock_timestamp() + interval '1 second';
 begin
     if current_setting('dropless.settled', true) = 'yes' then
