@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import orjson
 import pytest
+from contracts import endpoints, orders
 
 from dropless.backfill import signals
 from dropless.backfill.following import Following, Verdict
@@ -17,6 +19,7 @@ from dropless.contract import PostgresqlTable
 from dropless.errors import DroplessError
 from resources.backfill_mongodb import MongodbOrigin
 from resources.backfill_postgresql import condition, parts
+from resources.backfills import Backfills, chosen
 
 PLAN = Plan("b1", Selection("total > 1", (("7", "x"),)), 5000, ("9", "z"), 100.0)
 
@@ -223,3 +226,22 @@ class TestState:
         found = state([begun, self.BEGUN, self.slice(6.0, ["7", "a"], 4000)])
         assert found
         assert (found.plan.id, found.done, found.after) == ("b2", 0, None)
+
+
+class TestSources:
+    CONTRACT = orders()
+
+    def backfills(self, tmp_path: Path, *names: str) -> Backfills:
+        return Backfills(endpoints(), self.CONTRACT, chosen(self.CONTRACT, names), tmp_path)
+
+    def test_all_of_them_or_those_that_are_named_once(self) -> None:
+        assert [each.name for each in chosen(self.CONTRACT, ())] == ["store", "webshop", "marketplace"]
+        assert [each.name for each in chosen(self.CONTRACT, ("webshop", "webshop"))] == ["webshop"]
+        with pytest.raises(DroplessError, match="no source 'shop'; it has store, webshop, marketplace"):
+            chosen(self.CONTRACT, ("shop",))
+
+    def test_a_key_belongs_to_one_source_and_a_condition_to_one_kind_of_database(self, tmp_path: Path) -> None:
+        with pytest.raises(DroplessError, match="A key is one source's own"):
+            self.backfills(tmp_path, "store", "webshop").run(None, ["1"], None)
+        with pytest.raises(DroplessError, match="SQL for PostgreSQL, JSON for MongoDB"):
+            self.backfills(tmp_path).run("1 = 1", [], None)

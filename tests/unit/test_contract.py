@@ -141,6 +141,7 @@ EDITS: list[tuple[str, str, str]] = [
     # what to replace in the example, by what, and the sentence after `file:line: `
     ("name: orders\n", "name: Orders\n", "4: `name` is 'Orders'; a name is a lower-case letter, then"),
     ("name: orders\n", "name: heartbeat\n", "4: `name` is 'heartbeat', which is reserved: it would be mistaken"),
+    ("name: orders\n", "name: signals\n", "4: `name` is 'signals', which is reserved: it would be mistaken"),
     ("name: orders\n", f"name: {'o' * 41}\n", "4: `name` has 41 characters; a name has at most 40."),
     (
         "owner: team:commerce",
