@@ -90,6 +90,15 @@ class PostgresqlSources:
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Nothing to wait for: what was committed is there."""
 
+    def columns(self, source: Resource) -> dict[str, str]:
+        """The table's columns with their types as SQL writes them.
+
+        Raises:
+            DroplessError: the database does not answer.
+        """
+        with self._connected(source) as connection:
+            return catalogue.columns(connection, Table.parse(source.properties["table"]))
+
     def _observe(self, source: Resource) -> Resource:
         database = source.properties["database"]
         table = Table.parse(source.properties["table"])
