@@ -21,6 +21,7 @@ from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Action, Json, PropertyChange, Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
+from resources.pinot_changes import note
 from resources.platform import LocalPlatform
 from resources.provisioning import Survey, adapters, provision, select, survey
 from resources.source_columns import Unknown, unknown_columns
@@ -107,8 +108,9 @@ def machine_readable(found: Survey) -> list[dict[str, Json]]:
         | {
             "refused": str(error) if error else None,
             "destructive": isinstance(error, Unsafe),
+            "note": note(change),
         }
-        for each in found.plan.as_json()
+        for each, change in zip(found.plan.as_json(), found.plan.changes, strict=True)
         for error in [found.refused.get(f"{each['kind']}:{each['name']}")]
     ]
     unseen: list[dict[str, Json]] = [
@@ -126,6 +128,8 @@ def trees(found: Survey) -> list[Tree]:
         branch = tree.add(Text(f"{sign} {change.desired.kind} {change.desired.name}", style=colour))
         for each in change.properties:
             branch.add(line(each, created=change.action is Action.CREATE))
+        if told := note(change):
+            branch.add(Text(told, style="yellow"))
         if error := found.refused.get(change.desired.id):
             how = "needs --allow-destructive" if isinstance(error, Unsafe) else "refused"
             branch.add(Text(f"{how}: {error}", style="bold red"))

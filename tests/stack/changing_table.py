@@ -38,6 +38,8 @@ from resources.waiting import until
 
 RATE = 40
 KEYS = 200
+SHOWN = [None, "null", Decimal(0)]
+"""How Pinot shows a column in a row that it stored before it knew the column."""
 STATUS_PORTS = 500
 """Beside those of the stack's own processes."""
 
@@ -262,7 +264,7 @@ class ChangingTable:
                     rows[f"market:{each['_id']}"] = {name: (made | {"at": each["at"]}).get(name) for name in wanted}
         return rows
 
-    def await_equal(self, *, perhaps_null: Sequence[str] = (), seconds: float = 60) -> None:
+    def await_equal(self, *, perhaps_null: Sequence[str] = (), seconds: float = 40) -> None:
         """Sources, Pinot and lake are equal, value by value; columns of `perhaps_null` may still be null."""
         expected = self.truth()
 
@@ -270,7 +272,7 @@ class ChangingTable:
             pinot = newest.in_pinot(self.endpoints, self.contract)
             lake = newest.in_lake(self.endpoints, self.contract)
             for where, found, cut in (("Pinot", pinot, True), ("the lake", lake, False)):
-                softened = _softened(expected, found, perhaps_null)
+                softened = _softened(expected, found, perhaps_null, shown=SHOWN if cut else [None])
                 differences = list(newest.differences(softened, found, milliseconds=cut))
                 if differences:
                     return f"{where} differs in {len(differences)} values: {'; '.join(sorted(differences)[:4])}."
@@ -309,11 +311,14 @@ class ChangingTable:
 
 
 def _softened(
-    expected: Mapping[str, newest.Row], found: Mapping[str, newest.Row], perhaps_null: Sequence[str]
+    expected: Mapping[str, newest.Row],
+    found: Mapping[str, newest.Row],
+    perhaps_null: Sequence[str],
+    shown: Sequence[Any],
 ) -> dict[str, newest.Row]:
     return {
         key: {
-            name: None if name in perhaps_null and key in found and found[key][name] is None else value
+            name: found[key][name] if name in perhaps_null and key in found and found[key][name] in shown else value
             for name, value in row.items()
         }
         for key, row in expected.items()
