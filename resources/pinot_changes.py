@@ -39,8 +39,9 @@ def note(change: Change) -> str | None:
     if not added:
         return None
     return (
-        "In rows that are there, Pinot shows a new column not as NULL but as its type's default, until the row changes: "
-        f"{', '.join(added)}. The lake has NULL. When the table is dropped, `dropless apply` has it read again, with NULL."
+        "In rows that are there, Pinot shows a new column as its type's default and not as NULL, until the row "
+        f"changes: {', '.join(added)}. The lake has NULL. A table that is dropped in Pinot is read again by "
+        "`dropless apply`, with NULL."
     )
 
 

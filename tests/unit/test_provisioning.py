@@ -226,5 +226,5 @@ def test_a_plan_is_printed_by_system_with_before_and_after(capsys):
 def test_a_plan_for_machines_is_json(capsys):
     show(Survey(PLAN, {}, {}), as_json=True)
     assert json.loads(capsys.readouterr().out) == [
-        each | {"refused": None, "destructive": False} for each in PLAN.as_json()
+        each | {"refused": None, "destructive": False, "note": None} for each in PLAN.as_json()
     ]
