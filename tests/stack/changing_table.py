@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -18,11 +19,13 @@ from typing import Any
 
 import httpx
 from bson import Decimal128, Int64
+from confluent_kafka.admin import AdminClient
 from psycopg import errors, sql
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 from test_second_table import forget
 
-from dropless import databases, desired, names
+from dropless import databases, desired, durability, names
 from dropless.contract import Contract, parse_contract
 from dropless.declared import contract_digest, written
 from dropless.endpoints import Endpoints
@@ -88,6 +91,9 @@ class Processes:
         for each in desired:
             until(each.name, lambda each=each: self._missing(each), timeout_seconds)
 
+    def pause(self, resource: Resource) -> None:
+        self._stop(resource.name)
+
     def _missing(self, resource: Resource) -> str | None:
         own = next(each for each in self.own(resource.hints["contract"]) if each.name == resource.name)
         try:
@@ -127,7 +133,10 @@ class ChangingTable:
         path = self.folder / "defs" / self.name / "defs.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.format(name=self.name))
-        self.contract = parse_contract(path)
+        self.read()
+
+    def read(self) -> None:
+        self.contract = parse_contract(self.folder / "defs" / self.name / "defs.yaml")
 
     @property
     def everything(self) -> list[Resource]:
@@ -140,7 +149,7 @@ class ChangingTable:
 
     def apply(self, **options: bool) -> Plan:
         self.processes.started.clear()
-        return provision(self.everything, self.known, **options)
+        return provision(self.everything, self.known, lambda doing: print(f"{time.monotonic():.1f} {doing}"), **options)
 
     # --- sources ---
 
@@ -235,6 +244,8 @@ class ChangingTable:
             "note": f"note {number}, ü" if number % 3 else None,
             "discount": Decimal(number % 500) / 100,
             "gift": number % 2 == 0,
+            "tag": Jsonb({"b": [number], "a": "ü"}),
+            "seen": datetime.now(UTC),
             "at": datetime.now(UTC),
         }
 
@@ -256,6 +267,8 @@ class ChangingTable:
         ):
             for row in cursor.execute("select * from items"):
                 made = row | {"amount": row.get("price", row.get("total"))}
+                if row.get("tag") is not None:
+                    made["tag"] = json.dumps(row["tag"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
                 rows[f"shop:{row['id']}"] = {name: made.get(name) for name in wanted}
         if len(self.contract.sources) > 1:
             with databases.mongodb(self.endpoints, "admin") as client:
@@ -289,6 +302,11 @@ class ChangingTable:
         return report
 
     # --- the end ---
+
+    def delete_unified_topic(self) -> None:
+        admin, name = AdminClient(durability.admin_client(self.endpoints)), names.unified_topic(self.name)
+        admin.delete_topics([name], operation_timeout=10)[name].result()
+        until("Kafka", lambda: "it is there" if name in admin.list_topics(timeout=5).topics else None, 30)
 
     def remove(self) -> None:
         self.processes.stop()
