@@ -256,7 +256,7 @@ def test_a_new_column_of_a_source_that_evolves_is_written_into_the_contract(
         command = [*DROPLESS, "evolve", table.name, *options]
         return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
-    assert "'touched'" in evolve()
+    assert ("'touched'" in evolve()) == (len(table.contract.sources) > 1)
     with table.traffic():
         table.execute("alter table items add column tag jsonb, add column seen timestamptz")
         table.change_some()
