@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from dropless.contract import Contract
@@ -30,6 +31,9 @@ class OwnProcess:
     argv: tuple[str, ...]
     # A process reads its contract once, so another contract is another process.
     contract_digest: str
+    contract: Contract
+    contract_file: Path
+    """Where it finds the contract that was applied, whatever is being written into the declaration meanwhile."""
 
     @property
     def status_url(self) -> str:
@@ -38,19 +42,23 @@ class OwnProcess:
 
 
 def own_processes(contracts: Sequence[Contract], settings: Settings) -> list[OwnProcess]:
-    """Per table, in the order of their names: its union processes, then its lake writer."""
+    """Per table, in the order of their names: its lake writer, then its union processes.
+
+    In this order they get another contract: whoever reads must know a column before somebody writes it.
+    """
     found: list[OwnProcess] = []
-    for contract in sorted(contracts, key=lambda each: each.name):
-        digest = contract_digest(contract)
-        for slot in range(UNION_SLOTS):
-            port = settings.port_base + STATUS_PORTS + len(found)
-            argv = (*_module("dropless.union.worker", contract.name, port), "--slot", str(slot))
-            found.append(OwnProcess(f"union-{contract.name}-{slot}", contract.name, "union", slot, port, argv, digest))
+
+    def add(name: str, kind: Kind, slot: int, contract: Contract, module: str, *arguments: str) -> None:
         port = settings.port_base + STATUS_PORTS + len(found)
-        argv = _module("dropless.lake.writer", contract.name, port)
-        found.append(OwnProcess(f"lake-{contract.name}", contract.name, "lake_writer", 0, port, argv, digest))
+        file = settings.config / name / "contract.json"
+        common = ("--table", contract.name, "--contract", str(file), "--status-port", str(port))
+        argv = (sys.executable, "-m", module, *common, *arguments)
+        digest = contract_digest(contract)
+        found.append(OwnProcess(name, contract.name, kind, slot, port, argv, digest, contract, file))
+
+    for contract in sorted(contracts, key=lambda each: each.name):
+        add(f"lake-{contract.name}", "lake_writer", 0, contract, "dropless.lake.writer")
+        for slot in range(UNION_SLOTS):
+            name = f"union-{contract.name}-{slot}"
+            add(name, "union", slot, contract, "dropless.union.worker", "--slot", str(slot))
     return found
-
-
-def _module(name: str, table: str, port: int) -> tuple[str, ...]:
-    return (sys.executable, "-m", name, "--table", table, "--status-port", str(port))

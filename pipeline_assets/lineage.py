@@ -139,7 +139,8 @@ def _made_of(contract: Contract) -> dg.TableColumnLineage:
             column.name: [
                 dg.TableColumnDep(keys.source(contract.name, source.name), path)
                 for source in contract.sources
-                if column.name in source.columns and (path := source.columns[column.name].from_)
+                if column.name in source.columns
+                for path in source.columns[column.name].from_ or ()
             ]
             for column in contract.columns
         }
@@ -165,4 +166,4 @@ def _table_name(source: Source) -> str:
 
 
 def _columns_read(source: Source) -> set[str]:
-    return {expression.from_ for expression in source.columns.values() if expression.from_}
+    return {path for expression in source.columns.values() for path in expression.from_ or ()}

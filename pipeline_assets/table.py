@@ -67,7 +67,13 @@ def _union(contract: Contract) -> dg.Definitions:
     topics = (*raw, names.unified_topic(contract.name), names.dead_topic(contract.name))
     spec = dg.AssetSpec(
         keys.union_worker(contract.name),
-        deps=[keys.provisioned("topic", topic) for topic in topics],
+        # Whoever reads its rows must know a new column before it writes one.
+        deps=[
+            *(keys.provisioned("topic", topic) for topic in topics),
+            keys.provisioned("subject", names.subject(names.unified_topic(contract.name))),
+            keys.of_table(contract.name, "pinot_table"),
+            keys.lake_writer(contract.name),
+        ],
         description="The processes that unite the sources: they read the raw topics, map by the contract, and write "
         "unified rows, dead letters and their own progress in one Kafka transaction. Supervised outside of Dagster; "
         "materialising means that they run as declared and are healthy.",

@@ -74,6 +74,16 @@ class MongodbSources:
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Nothing to wait for: both commands are done when they are answered."""
 
+    def newest(self, source: Resource, count: int) -> list[Document]:
+        """The documents with the greatest ids, which as a rule are the newest.
+
+        Raises:
+            DroplessError: the database does not answer.
+        """
+        with self._connected(source) as client:
+            collection = client[source.properties["database"]][source.properties["collection"]]
+            return list(collection.find({}, sort=[("_id", -1)], limit=count))
+
     def _observe(self, source: Resource) -> Resource:
         database, collection = source.properties["database"], source.properties["collection"]
         with self._connected(source) as client:

@@ -11,7 +11,7 @@ from dropless.plan import Action, Change, Resource
 from resources.adapter import Progress
 from resources.managed import managed
 from resources.pinot_changes import FIXED, incompatible, made_anew
-from resources.pinot_segments import begin_new_segments, consuming, drop_table, partition, quoted
+from resources.pinot_segments import begin_new_segments, consuming, drop_table, outdated, partition, quoted
 from resources.rest import Rest
 from resources.waiting import until
 
@@ -57,7 +57,7 @@ class PinotSchemas:
         self._controller.call(f"add schema {name!r}", "POST", "/schemas", json=dict(change.desired.properties))
 
     def apply(self, change: Change) -> None:
-        """Add the schema, or change it and have the segments loaded again with it."""
+        """Add the schema, or change it and have the segments loaded again with it; see `PinotTables.wait_ready`."""
         self.check(change)
         name, body = change.desired.name, dict(change.desired.properties)
         if change.action is Action.CREATE:
@@ -65,7 +65,6 @@ class PinotSchemas:
             return
         path = f"/schemas/{quoted(name)}"
         self._controller.call(f"change schema {name!r}", "PUT", path, json=body, params={"reload": "true"})
-        begin_new_segments(self._controller, name)
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until the controller knows every schema."""
@@ -132,10 +131,15 @@ class PinotTables:
             self._controller.call(f"add table {name!r}", "POST", "/tables", json=body)
         else:
             self._controller.call(f"change table {name!r}", "PUT", f"/tables/{quoted(name)}", json=body)
-            begin_new_segments(self._controller, name)
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
-        """Wait until every stream partition is being consumed and a query answers."""
+        """Wait until every stream partition is being consumed, as schema and table now say, and a query answers.
+
+        Once for both of them: also if an earlier attempt was interrupted before it came to this.
+        """
+        for table in desired:
+            if outdated(self._controller, table.name):
+                begin_new_segments(self._controller, table.name)
 
         def missing() -> str | None:
             for table in desired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from resources.waiting import until
 
 # A commit takes the build of a segment and its upload to the deep store.
 COMMIT_SECONDS = 120
+ASK_AGAIN_SECONDS = 15
 DROP_SECONDS = 60
 
 
@@ -34,26 +36,56 @@ def drop_table(endpoints: Endpoints, name: str) -> None:
     until("Pinot", left, DROP_SECONDS)
 
 
+def outdated(controller: Rest, table: str) -> bool:
+    """Whether a segment is consumed that was begun before the schema or the table was last changed.
+
+    ZooKeeper numbers every change, whatever its clocks say.
+    """
+    cluster = controller.call("tell its name", "GET", "/cluster/info").json()["clusterName"]
+
+    def stat(path: str) -> dict[str, int]:
+        doing = f"tell when {path} changed"
+        where = f"/{cluster}/PROPERTYSTORE/{path}"
+        answer = controller.call(doing, "GET", "/zk/stat", params={"path": where}, accept=[404])
+        return answer.json() if answer.is_success else {"czxid": 0, "mzxid": 0}
+
+    changed = max(stat(f"SCHEMAS/{table}")["mzxid"], stat(f"CONFIGS/TABLE/{table}_REALTIME")["mzxid"])
+    consumed = _consumed(controller, table)
+    return any(0 < stat(f"SEGMENTS/{table}_REALTIME/{segment}")["czxid"] < changed for segment in consumed)
+
+
 def begin_new_segments(controller: Rest, table: str) -> None:
     """Commit the segments in which rows are being consumed.
 
     Only those begun afterwards have the table's new columns, transformations, indexes and stream settings;
     without this they would come when the present ones are full, hours later.
     """
-    path = f"/tables/{quoted(table)}"
+    old = set(_consumed(controller, table))
+    asked: list[float] = []
 
-    def ask() -> set[str]:
-        doing = f"show what table {table!r} consumes"
-        answer = controller.call(doing, "GET", f"{path}/consumingSegmentsInfo", accept=[404])
-        return set() if answer.status_code == 404 else set(answer.json()["_segmentToConsumingInfoMap"])
+    def missing() -> str | None:
+        left = {name: servers for name, servers in _consumed(controller, table).items() if name in old}
+        if not left:
+            return None
+        # A server that is just about to begin a segment does not hear it.
+        if not asked or time.monotonic() - asked[-1] > ASK_AGAIN_SECONDS:
+            controller.call(f"commit what table {table!r} consumes", "POST", f"/tables/{quoted(table)}/forceCommit")
+            asked.append(time.monotonic())
+        states = ", ".join(f"{name} ({_states(servers)})" for name, servers in sorted(left.items()))
+        return f"table {table!r} still consumes old segments: {states}."
 
-    if old := ask():
-        controller.call(f"commit what table {table!r} consumes", "POST", f"{path}/forceCommit")
-        until(
-            "Pinot",
-            lambda: f"table {table!r} still consumes its old segments." if ask() & old else None,
-            COMMIT_SECONDS,
-        )
+    until("Pinot", missing, COMMIT_SECONDS)
+
+
+def _consumed(controller: Rest, table: str) -> dict[str, Any]:
+    doing, path = f"show what table {table!r} consumes", f"/tables/{quoted(table)}/consumingSegmentsInfo"
+    answer = controller.call(doing, "GET", path, accept=[404])
+    found: dict[str, Any] = {} if answer.status_code == 404 else answer.json()["_segmentToConsumingInfoMap"]
+    return found
+
+
+def _states(servers: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{each['consumerState']} at {each.get('partitionToOffsetMap')}" for each in servers) or "nowhere"
 
 
 def quoted(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from dropless import databases, passwords
+from dropless.contract.problems import did_you_mean, listed
+from dropless.desired.databases import MISSING, THERE
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
 from dropless.plan import Change, Json, Resource
@@ -49,9 +51,10 @@ class PostgresqlSources:
 
         Raises:
             Unsafe: the table has to be read anew.
-            DroplessError: it has to, and its connector is gone too.
+            DroplessError: it has to, and its connector is gone too; or the table lacks a column that is read.
         """
         with self._connected(change.desired) as connection:
+            _check_columns(connection, change)
             error = self._slots.refusal(connection, change)
         if error:
             raise error
@@ -87,6 +90,15 @@ class PostgresqlSources:
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Nothing to wait for: what was committed is there."""
 
+    def columns(self, source: Resource) -> dict[str, str]:
+        """The table's columns with their types as SQL writes them.
+
+        Raises:
+            DroplessError: the database does not answer.
+        """
+        with self._connected(source) as connection:
+            return catalogue.columns(connection, Table.parse(source.properties["table"]))
+
     def _observe(self, source: Resource) -> Resource:
         database = source.properties["database"]
         table = Table.parse(source.properties["table"])
@@ -107,6 +119,7 @@ class PostgresqlSources:
                 "role": self._role(connection, source, table),
                 "secret": self._kept_secret(source),
                 "slot": self._slots.found(connection, source),
+                "columns": _columns(connection, source, table),
             }
         managed = {name: value for name, value in found.items() if name in source.properties}
         return Resource(source.system, source.kind, source.name, managed)
@@ -188,6 +201,29 @@ def _check_key(source: Resource, table: Table, key: Sequence[str]) -> None:
             f"Table {table} in PostgreSQL database {database!r} has the primary key ({', '.join(key)}), "
             f"but the contract says ({', '.join(wanted)}): write `key: [{', '.join(key)}]`."
         )
+
+
+def _columns(connection: psycopg.Connection[Any], source: Resource, table: Table) -> dict[str, str]:
+    there = catalogue.columns(connection, table)
+    reads: Mapping[str, Sequence[str]] = source.hints.get("reads", {})
+    return {what: THERE if there.keys() & {*names} else MISSING for what, names in reads.items()}
+
+
+def _check_columns(connection: psycopg.Connection[Any], change: Change) -> None:
+    """Refuse a contract that reads a column which its table lacks: every row would be a dead letter."""
+    source = change.desired
+    lacking = [each.path.removeprefix("columns/") for each in change.properties if each.before == MISSING]
+    if not lacking:
+        return
+    table = Table.parse(source.properties["table"])
+    read = {name for names in source.hints["reads"].values() for name in names}
+    others = [name for name in catalogue.columns(connection, table) if name not in read]
+    guess = did_you_mean(lacking[0], others)
+    raise DroplessError(
+        f"Table {table} in PostgreSQL database {source.properties['database']!r} has no column "
+        f"{listed(lacking)}{guess}, which the contract reads. If it was renamed, read both: "
+        f"`from: [<new>, {lacking[0]}]`; if it comes later, add `optional: true`."
+    )
 
 
 def _as_desired(source: Resource, found: catalogue.Publication | None) -> Json:

@@ -77,6 +77,19 @@ def primary_key(connection: psycopg.Connection[Any], table: Table) -> list[str]:
     return [row[0] for row in connection.execute(query, [table.schema, table.name])]
 
 
+def columns(connection: psycopg.Connection[Any], table: Table) -> dict[str, str]:
+    """A table's columns in their order, with their types as SQL writes them: `numeric(10,2)`."""
+    query = """
+        select a.attname, format_type(a.atttypid, a.atttypmod)
+        from pg_attribute a
+        join pg_class c on c.oid = a.attrelid
+        join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = %s and c.relname = %s and a.attnum > 0 and not a.attisdropped
+        order by a.attnum"""
+    found: list[tuple[str, str]] = connection.execute(query, [table.schema, table.name]).fetchall()
+    return dict(found)
+
+
 def replica_identity(connection: psycopg.Connection[Any], table: Table) -> str:
     """What an update or delete of the table logs of the old row: full, default, index or nothing."""
     query = """

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from dropless.desired.schema_registry import broken
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.plan import Action, Change, Resource
@@ -35,10 +36,14 @@ class Subjects:
         return found
 
     def check(self, change: Change) -> None:
-        """Refuse a schema that the registry calls incompatible with the newest one."""
+        """Refuse a schema that breaks with the newest one: by its columns' types, or by the registry's own rules."""
         if change.action is Action.CREATE or not _schema_changes(change):
             return
         subject = change.desired.name
+        latest = self._latest(subject)
+        if latest and (reasons := broken(json.loads(latest["schema"]), change.desired.properties["schema"])):
+            remedy = "; declare a column with a new name beside it, or a new table"
+            raise DroplessError(incompatible(change.desired, "; ".join(reasons) + remedy))
         answer = self._rest.call(
             f"compare a schema with subject {subject!r}",
             "POST",

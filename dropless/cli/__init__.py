@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "status",
     "plan": "provisioning",
     "apply": "provisioning",
+    "evolve": "evolve",
     "traffic": "traffic",
     "audit": "audit",
     "backfill": "backfill",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -15,12 +17,14 @@ from dropless import desired
 from dropless.cli.interruptible import interruptible
 from dropless.contract import load_contracts
 from dropless.endpoints import Endpoints
-from dropless.errors import Unsafe
+from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Action, Json, PropertyChange, Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
+from resources.pinot_changes import note
 from resources.platform import LocalPlatform
 from resources.provisioning import Survey, adapters, provision, select, survey
+from resources.source_columns import Unknown, unknown_columns
 from resources.topic_admin import MOVE_BYTES_PER_SECOND
 
 DRIFT = 3
@@ -47,7 +51,8 @@ def plan(*, only: Only = None, as_json: AsJson = False, allow_destructive: Destr
     resources, known = _everything(only)
     with _progress() as status:
         found = survey(resources, known, status.update)
-    show(found, as_json=as_json)
+        unknown = [] if only else _unknown_columns()
+    show(found, as_json=as_json, unknown=unknown)
     allowed = Unsafe if allow_destructive else ()
     if found.unseen or any(not isinstance(error, allowed) for error in found.refused.values()):
         raise typer.Exit(1)
@@ -74,16 +79,22 @@ def apply(
         Console().print("[green]Applied, and seen working.[/]")
 
 
-def show(found: Survey, *, as_json: bool) -> None:
-    """Print what differs, as JSON or grouped by system."""
+def show(found: Survey, *, as_json: bool, unknown: Sequence[Unknown] = ()) -> None:
+    """Print what differs, as JSON or grouped by system, and what the contracts do not know."""
     if as_json:
-        typer.echo(json.dumps(machine_readable(found), indent=2, default=dict))
+        notices: list[dict[str, Json]] = [
+            {"action": "notice", "kind": "source_column", "policy": each.policy, "reason": str(each)}
+            for each in unknown
+        ]
+        typer.echo(json.dumps(machine_readable(found) + notices, indent=2, default=dict))
         return
     console = Console(highlight=False)
     for tree in trees(found):
         console.print(tree)
     for kind, error in found.unseen.items():
         console.print(Text(f"? {kind}: {error}", style="bold red"), soft_wrap=True)
+    for each in unknown:
+        console.print(Text(f"! {each}", style="yellow"), soft_wrap=True)
     if not found.plan.empty:
         console.print(_summary(found))
     elif not found.unseen:
@@ -97,8 +108,9 @@ def machine_readable(found: Survey) -> list[dict[str, Json]]:
         | {
             "refused": str(error) if error else None,
             "destructive": isinstance(error, Unsafe),
+            "note": note(change),
         }
-        for each in found.plan.as_json()
+        for each, change in zip(found.plan.as_json(), found.plan.changes, strict=True)
         for error in [found.refused.get(f"{each['kind']}:{each['name']}")]
     ]
     unseen: list[dict[str, Json]] = [
@@ -116,6 +128,8 @@ def trees(found: Survey) -> list[Tree]:
         branch = tree.add(Text(f"{sign} {change.desired.kind} {change.desired.name}", style=colour))
         for each in change.properties:
             branch.add(line(each, created=change.action is Action.CREATE))
+        if told := note(change):
+            branch.add(Text(told, style="yellow"))
         if error := found.refused.get(change.desired.id):
             how = "needs --allow-destructive" if isinstance(error, Unsafe) else "refused"
             branch.add(Text(f"{how}: {error}", style="bold red"))
@@ -133,6 +147,16 @@ def line(change: PropertyChange, *, created: bool) -> Text:
     if not created:
         text.append(_short(before), style="red").append(" -> ")
     return text.append(_short(after), style="green")
+
+
+def _unknown_columns() -> list[Unknown]:
+    settings = Settings.load()
+    found = []
+    for contract in load_contracts(settings.contracts):
+        # A source that does not answer, or lacks its table, is told already.
+        with suppress(DroplessError):
+            found += unknown_columns(Endpoints.local(settings), contract)
+    return found
 
 
 def _everything(only: str | None, move_megabytes: int = MOVE_MEGABYTES) -> tuple[list[Resource], dict[str, Adapter]]:

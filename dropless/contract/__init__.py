@@ -10,6 +10,7 @@ from dropless.contract.model import (
     Lake,
     MongodbCollection,
     PostgresqlTable,
+    SchemaPolicy,
     Source,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "Lake",
     "MongodbCollection",
     "PostgresqlTable",
+    "SchemaPolicy",
     "Source",
     "load_contracts",
     "parse_contract",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MICROSECONDS_SUFFIX: Final = "_us"
 """A timestamp column X travels as the field X_us."""
+EVERY_OTHER: Final = "*"
+"""In a source's `ignore`: every column that is not taken."""
 MAX_SLOT_LENGTH: Final = 63
 _RESERVED_TABLES = {
     "heartbeat": "it would be mistaken for a topic of heartbeats",
@@ -100,7 +102,16 @@ def _check_sources(contract: Contract) -> None:
                 f"is in the schema {names.SOURCE_SCHEMA!r}, which is kept for heartbeats and signals",
                 (*path, "postgresql", "table"),
             )
+        _check_ignored(contract, source, index)
         _check_mapping(contract, source, index)
+
+
+def _check_ignored(contract: Contract, source: Source, index: int) -> None:
+    path = ("sources", index, "ignore")
+    if used := sorted((source.taken | {*source.key}) & {*source.ignore}):
+        raise Problem(f"lists {used[0]!r}, which is read", path)
+    if EVERY_OTHER in source.ignore and contract.policy(source) == "quarantine":
+        raise Problem("ignores every other column, so that `schema_policy: quarantine` would find none", path)
 
 
 def _check_mapping(contract: Contract, source: Source, index: int) -> None:
@@ -146,8 +157,13 @@ def _check_expression(expression: Expression, column: Column, source: Source) ->
         raise Problem(f"works on numbers, and the column is a {column.type}", ("divide",))
     if expression.timezone is not None and column.type.kind is not Kind.TIMESTAMP:
         raise Problem(f"works on local timestamps, and the column is a {column.type}", ("timezone",))
-    if source.mongodb and any(name.startswith("$") for name in expression.path):
-        raise Problem(f"is {join(expression.path)!r}; a field's name does not start with $", ("from",))
+    for path in expression.paths:
+        if source.mongodb and any(name.startswith("$") for name in path):
+            raise Problem(f"is {join(path)!r}; a field's name does not start with $", ("from",))
+    if expression.optional and source.mongodb:
+        raise Problem("is for tables; any document may lack a field", ("optional",))
+    if expression.optional and not column.nullable:
+        raise Problem(f"would leave {column.name!r} null, which must not be null; write a `default`", ("optional",))
 
 
 def check_together(contracts: Iterable[tuple[str, Contract]]) -> None:

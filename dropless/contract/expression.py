@@ -8,7 +8,15 @@ from functools import cached_property
 from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from dropless.contract.identifiers import split
 from dropless.contract.problems import Problem, listed
@@ -37,13 +45,40 @@ def as_text(value: Scalar) -> str:
     return str(value)
 
 
+def origins(value: object) -> tuple[str, ...]:
+    """Where a value comes from: one column or path, or several of which a row's first is taken.
+
+    Raises:
+        Problem: it is no name, or a list that is no choice.
+    """
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise Problem(f"is {value!r}; it must be a source column's name, or a list of names, the newest first")
+    if len(value) < 2 or len(set(value)) < len(value):
+        raise Problem(f"is {value!r}; a list names at least two different columns")
+    return tuple(value)
+
+
+def written_origins(value: tuple[str, ...]) -> str | list[str]:
+    """The reverse of `origins`."""
+    return value[0] if len(value) == 1 else list(value)
+
+
 Literal = Annotated[Any, BeforeValidator(scalar)]
+_Origins = Annotated[
+    tuple[str, ...],
+    BeforeValidator(origins, json_schema_input_type=str | list[str]),
+    PlainSerializer(written_origins, when_used="unless-none"),
+]
 
 
 class Expression(BaseModel):
     """One column's origin: `from` a source column or a `constant`, and at most one operation on it.
 
-    The conversion to the column's type is implied. `default` stands in for null and missing values.
+    Of several columns in `from`, the first that a row has counts, even if it is null there. The conversion to the
+    column's type is implied. `default` stands in for null and missing values; `optional` lets a table's rows lack the
+    column.
     """
 
     model_config = ConfigDict(
@@ -54,12 +89,13 @@ class Expression(BaseModel):
         json_schema_extra={"type": ["object", "string"]},
     )
 
-    from_: str | None = Field(default=None, alias="from")
+    from_: _Origins | None = Field(default=None, alias="from")
     constant: Literal | None = None
     values: dict[str, Scalar] | None = None
     divide: Annotated[int, Field(strict=True, ge=2)] | None = None
     timezone: str | None = None
     default: Literal | None = None
+    optional: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -79,9 +115,11 @@ class Expression(BaseModel):
 
     @field_validator("from_")
     @classmethod
-    def _is_path(cls, text: str) -> str:
-        split(text)
-        return text
+    def _are_paths(cls, texts: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        depths = {len(split(text)) > 1 for text in texts or ()}
+        if len(depths) > 1:
+            raise Problem("mixes columns with fields inside of columns; it must list one or the other")
+        return texts
 
     @field_validator("values", mode="before")
     @classmethod
@@ -115,12 +153,20 @@ class Expression(BaseModel):
             raise Problem("needs `from`, the source's column, or `constant`, a value for every row")
         if self.constant is not None and used:
             raise Problem(f"has a `constant`, so `{used[0]}` has nothing to work on", (used[0],))
+        if self.optional and (self.constant is not None or self.default is not None):
+            other = "constant" if self.constant is not None else "default"
+            raise Problem(f"is not needed beside `{other}`, which fills every row", ("optional",))
         together = [name for name in used if name in ONE_OF]
         if len(together) > 1:
             raise Problem(f"has {listed(f'`{name}`' for name in together)}; it can have one of them", (together[1],))
         return self
 
     @cached_property
-    def path(self) -> tuple[str, ...]:
-        """The source column, then the fields inside it; empty for a constant."""
-        return split(self.from_) if self.from_ is not None else ()
+    def paths(self) -> tuple[tuple[str, ...], ...]:
+        """Each a source column, then the fields inside it, of which a row's first counts; none for a constant."""
+        return tuple(split(text) for text in self.from_ or ())
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The source columns of which a table must have one; none where a row may lack them."""
+        return () if self.optional or self.default is not None else tuple(path[0] for path in self.paths)

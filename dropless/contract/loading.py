@@ -49,6 +49,19 @@ def load_contracts(folder: Path) -> list[Contract]:
     return sorted((contract for _, contract in found), key=lambda contract: contract.name)
 
 
+def declaration_of(folder: Path, table: str) -> Path:
+    """The file under the folder that declares a unified table.
+
+    Raises:
+        ContractError: a declaration is wrong, or none is of that table.
+    """
+    for path in sorted(folder.rglob(FILE)):
+        document = read(path)
+        if _is_unified_table(document) and _contract(document).name == table:
+            return path
+    raise ContractError(f"No contract in {folder} declares a table {table!r}.")
+
+
 def _is_unified_table(document: Document) -> bool:
     value = document.value
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):

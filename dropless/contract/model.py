@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from dropless.contract.checks import MICROSECONDS_SUFFIX, check
+from dropless.contract.checks import EVERY_OTHER, MICROSECONDS_SUFFIX, check
 from dropless.contract.column_type import ContractType, Kind
 from dropless.contract.expression import Expression
 from dropless.contract.identifiers import check_foreign, check_name, split
-from dropless.contract.problems import Problem
+from dropless.contract.problems import Problem, did_you_mean, listed
 from dropless.contract.validation import validated
 
 Name = Annotated[str, AfterValidator(check_name)]
 ForeignName = Annotated[str, AfterValidator(check_foreign)]
 Positive = Annotated[int, Field(strict=True, ge=1)]
+
+
+class SchemaPolicy(StrEnum):
+    """What becomes of a source's column that the contract does not know."""
+
+    EVOLVE = "evolve"
+    FREEZE = "freeze"
+    QUARANTINE = "quarantine"
+
+
+Policy = Annotated[SchemaPolicy, BeforeValidator(lambda value: None if value is None else _policy(value))]
 
 
 class Model(BaseModel):
@@ -102,6 +115,15 @@ class Source(Model):
     postgresql: PostgresqlTable | None = None
     mongodb: MongodbCollection | None = None
     columns: dict[str, Expression]
+    ignore: tuple[ForeignName, ...] = ()
+    """Columns that are known and not taken; `*` is every other one."""
+    schema_policy: Policy | None = None
+    """The table's, unless it is said here."""
+
+    @field_validator("ignore")
+    @classmethod
+    def _ignored_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return _distinct(names)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -116,6 +138,20 @@ class Source(Model):
         if self.postgresql:
             return self.postgresql.key
         return self.mongodb.key if self.mongodb else ()
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """The source's columns that an expression reads, whole or in part."""
+        return frozenset(path[0] for expression in self.columns.values() for path in expression.paths)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The source's columns that the contract says something of."""
+        return self.taken | {*self.key} | {*self.ignore}
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Those of a source's columns that the contract says nothing of, in their order."""
+        return [] if EVERY_OTHER in self.ignore else [name for name in names if name not in self.known]
 
 
 class Freshness(Model):
@@ -150,6 +186,7 @@ class Contract(Model):
     partitions: Annotated[int, Field(strict=True, ge=1, le=200)] = 3
     freshness: Freshness = Freshness()
     lake: Lake = Lake()
+    schema_policy: Policy = SchemaPolicy.FREEZE
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -173,6 +210,10 @@ class Contract(Model):
         """
         return {each.name: each for each in self.sources}[name]
 
+    def policy(self, source: Source) -> SchemaPolicy:
+        """What becomes of a column of a source that the contract does not know."""
+        return source.schema_policy or self.schema_policy
+
     def column(self, name: str) -> Column:
         """The column of that name.
 
@@ -180,6 +221,14 @@ class Contract(Model):
             KeyError: there is none.
         """
         return {each.name: each for each in self.columns}[name]
+
+
+def _policy(value: object) -> SchemaPolicy:
+    try:
+        return SchemaPolicy(str(value))
+    except ValueError:
+        guess = did_you_mean(str(value), SchemaPolicy)
+        raise Problem(f"is {value!r}{guess}; it must be one of {listed(SchemaPolicy)}") from None
 
 
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:

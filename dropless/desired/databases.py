@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dropless import names
-from dropless.contract import Contract
+from dropless.contract import Contract, Source
 from dropless.desired.servers import USER, secret_of
 from dropless.endpoints import Endpoints
 from dropless.plan import Resource
@@ -14,6 +14,9 @@ HEARTBEAT_TABLE: Final = f"{names.SOURCE_SCHEMA}.heartbeat"
 """A table that changes every few seconds, so that a slot on an idle database moves on and frees its WAL."""
 HEARTBEAT_COLLECTION: Final = "dropless_heartbeat"
 """The same in a MongoDB database, where Debezium writes none itself: the sensors do."""
+THERE: Final = "there"
+MISSING: Final = "missing"
+"""Of a column that a contract reads, whether the source's table has it."""
 PUBLISH: Final = "insert,update,delete,truncate"
 
 
@@ -42,10 +45,11 @@ def postgresql_sources(contract: Contract, _: Endpoints) -> list[Resource]:
             "heartbeat": True,
             "signals": signal_table(contract.name, source.name),
             "slot": names.slot(contract.name, source.name),
+            "columns": dict.fromkeys(_read(source), THERE),
         }
         name = names.connector(contract.name, source.name)
         user, hints = _access(table.uri_env, "role")
-        hints |= {"key": list(table.key), "topic": names.raw_topic(contract.name, source.name)}
+        hints |= {"key": list(table.key), "topic": names.raw_topic(contract.name, source.name), "reads": _read(source)}
         made.append(Resource("postgresql", "postgresql_source", name, properties | user, hints))
     return made
 
@@ -66,6 +70,12 @@ def mongodb_sources(contract: Contract, _: Endpoints) -> list[Resource]:
         user, hints = _access(source.mongodb.uri_env, "user")
         made.append(Resource("mongodb", "mongodb_source", name, properties | user, hints))
     return made
+
+
+def _read(source: Source) -> dict[str, list[str]]:
+    """What every row must have, in words, and the columns of which each needs one."""
+    needed = {tuple(dict.fromkeys(each.needed)) for each in source.columns.values() if each.needed}
+    return {" or ".join(columns): list(columns) for columns in sorted(needed)}
 
 
 def _access(uri_env: str | None, user: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dropless import names
-from dropless.contract import Column, Contract, Kind, Source
+from dropless.contract import Column, ColumnType, Contract, Kind, Source
+from dropless.contract.checks import MICROSECONDS_SUFFIX
 from dropless.contract.literals import INT_RANGE, LONG_RANGE
+from dropless.contract.problems import listed
+from dropless.contract.widening import narrowing
 from dropless.plan import Resource
 
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"
@@ -93,10 +96,9 @@ def unified_schema(contract: Contract) -> Schema:
 
 
 def _column(column: Column, *, never_null: bool) -> Schema:
-    schema = dict(_WIRE[column.type.kind])
-    if column.type.kind is Kind.DECIMAL:
-        scale = column.type.scale
-        schema["pattern"] = r"^-?[0-9]+$" if scale == 0 else rf"^-?[0-9]+\.[0-9]{{{scale}}}$"
+    # The registry compares none of its own words for a decimal's digits, and calls every other pattern incompatible:
+    # the type is kept beside them, and `broken` compares it.
+    schema = _WIRE[column.type.kind] | {"$comment": str(column.type)}
     if column.allowed is not None:
         schema["enum"] = [*column.allowed, *([] if never_null else [None])]
     if not never_null:
@@ -104,6 +106,34 @@ def _column(column: Column, *, never_null: bool) -> Schema:
     if column.description:
         schema["description"] = column.description
     return schema
+
+
+def broken(before: Schema, after: Schema) -> list[str]:
+    """What of a unified schema's change would break a reader of the rows that are there, as clauses.
+
+    A schema that was registered before types were kept in it is compared only by its columns and values.
+    """
+    was, will = before.get("properties", {}), after.get("properties", {})
+    reasons = []
+    for field, old in was.items():
+        # A timestamp X travels as X_us.
+        name = field.removesuffix(MICROSECONDS_SUFFIX) if old.get("$comment") == Kind.TIMESTAMP else field
+        if field not in will:
+            reasons.append(f"column {name!r} would go")
+            continue
+        new = will[field]
+        types = [ColumnType.parse(each["$comment"]) for each in (old, new) if "$comment" in each]
+        if len(types) == 2 and (reason := narrowing(*types)):
+            reasons.append(f"column {name!r} {reason}")
+        kept = new.get("enum", old.get("enum"))
+        if "enum" in new and "enum" not in old:
+            reasons.append(f"column {name!r} may hold any value and would allow only {listed(filter(None, kept))}")
+        if gone := [value for value in old.get("enum", ()) if value not in kept]:
+            reasons.append(f"column {name!r} would no longer allow {listed(gone)}")
+        if field in after.get("required", ()) and field not in before.get("required", ()):
+            reasons.append(f"column {name!r} may be null and would have to be filled")
+    new_and_required = [field for field in after.get("required", ()) if field not in was]
+    return reasons + [f"column {field!r} is new and would have to be filled" for field in new_and_required]
 
 
 _WIRE: Final[dict[Kind, Schema]] = {

@@ -62,7 +62,7 @@ class Buffer:
                 break
         return DroplessError(
             f"The row at {topic} [{partition}] offset {offset} does not fit the contract's columns: it was written "
-            "under another contract. A column cannot change its type; give it a new name."
+            "under another contract. See `dropless plan`: a column's type can only become wider."
         )
 
     @property

@@ -17,6 +17,7 @@ from deltalake.exceptions import TableNotFoundError
 from dropless.errors import DroplessError
 from dropless.lake.schema import DAY
 from dropless.lake.store import Store
+from dropless.lake.widening import widen, widens
 
 CHECKPOINT_EVERY = 100
 """Commits between checkpoints: opening a table reads at most this many log entries."""
@@ -26,10 +27,11 @@ class ChangesTable:
     """A handle on `<table>_changes`, opened anew after every failure."""
 
     def __init__(self, store: Store, name: str, topic: str, schema: pa.Schema, description: str = "") -> None:
-        """Open the table, or make it.
+        """Open the table, or make it; its columns become as wide as they are declared.
 
         Raises:
-            DroplessError: a column has another type in the lake than in the contract.
+            DroplessError: a column has another type in the lake, which is not narrower than in the contract.
+            CommitFailedError: another writer made the columns wider at the same time.
             OSError | DeltaError: the store does not answer.
         """
         self._topic = topic
@@ -50,7 +52,10 @@ class ChangesTable:
                 storage_options=options,
             )
             self._table = DeltaTable(uri, storage_options=options)
-        self._merge = self._columns_differ(name)
+        if wider := self._wider(name):
+            widen(store, name, wider)
+            self._table = DeltaTable(uri, storage_options=options)
+        self._merge = [each.name for each in self._table.schema().fields] != schema.names
 
     @property
     def version(self) -> int:
@@ -83,14 +88,20 @@ class ChangesTable:
     def _application(self, partition: int) -> str:
         return f"dropless:{self._topic}:{partition}"
 
-    def _columns_differ(self, name: str) -> bool:
+    def _wider(self, name: str) -> dict[str, pa.DataType]:
+        """The columns that are narrower in the lake than declared, with their declared types."""
+        found: dict[str, pa.DataType] = {}
         # Delta's own types: it keeps no difference between Arrow's 32- and 64-bit strings and the like.
-        lake = {field.name: field.type for field in self._table.schema().fields}
-        declared = {field.name: field.type for field in Schema.from_arrow(self._schema).fields}
+        lake = {each.name: each for each in self._table.schema().fields}
+        declared = {each.name: each for each in Schema.from_arrow(self._schema).fields}
         for column in sorted(lake.keys() & declared.keys()):
-            if lake[column] != declared[column]:
+            if lake[column].type == declared[column].type:
+                continue
+            after = self._schema.field(column).type
+            if not widens(pa.schema(self._table.schema().to_arrow()).field(column).type, after):
                 raise DroplessError(
-                    f"Column {column!r} of lake table {name!r} is {lake[column]} but the contract says "
-                    f"{declared[column]}: a column cannot change its type; give it a new name."
+                    f"Column {column!r} of lake table {name!r} is {lake[column].type} but the contract says "
+                    f"{declared[column].type}, which does not hold every value of it: give it a new name."
                 )
-        return list(lake) != list(declared)
+            found[column] = after
+        return found

@@ -6,13 +6,14 @@ import argparse
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropless import durability, logs, names
 from dropless.contract import Contract
-from dropless.declared import contract_digest, declared
+from dropless.declared import applied, contract_digest, declared
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.lake.loop import RETRY_SECONDS, LakeWriter
@@ -68,12 +69,14 @@ def main() -> None:
     """Run a lake writer; exit code 1 with one sentence in the log when it cannot go on."""
     parser = argparse.ArgumentParser(prog="python -m dropless.lake.writer", description=__doc__)
     parser.add_argument("--table", required=True)
+    parser.add_argument("--contract", type=Path, help="the file with the applied contract; else what is declared")
     parser.add_argument("--status-port", type=int, default=0, help="0 takes a free one")
     arguments = parser.parse_args()
     logs.configure(f"lake_writer.{arguments.table}")
     settings = Settings.load()
     try:
-        run(declared(settings, arguments.table), Endpoints.local(settings), arguments.status_port)
+        contract = applied(arguments.contract) if arguments.contract else declared(settings, arguments.table)
+        run(contract, Endpoints.local(settings), arguments.status_port)
     except DroplessError as error:
         log.critical(str(error))
         sys.exit(1)

@@ -34,7 +34,7 @@ def conversion(type_: ColumnType, expression: Expression, *, mongodb: bool) -> C
     if expression.values is not None:
         convert = _lookup({text: on_the_wire(value, type_) for text, value in expression.values.items()})
     elif type_.kind is Kind.JSON:
-        return _document if mongodb else _json_column if len(expression.path) == 1 else canonical_json.dumps
+        return _document if mongodb else _json_column if len(expression.paths[0]) == 1 else canonical_json.dumps
     else:
         convert = _by_kind(type_, expression, mongodb=mongodb)
     return _unwrapping(convert) if mongodb else convert

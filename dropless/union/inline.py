@@ -93,7 +93,7 @@ def _cases(column: Column, expression: Expression, convert: Conversion, *, mongo
         return [Case("v", "v.__class__ is str and v in {allowed}", {"allowed": allowed})]
     if column.type.kind is Kind.JSON:
         # A field inside a document is decoded already.
-        return [] if mongodb or len(expression.path) > 1 else [_DOCUMENT]
+        return [] if mongodb or len(expression.paths[0]) > 1 else [_DOCUMENT]
     if column.type.kind is Kind.TIMESTAMP:
         return _timestamps(expression.timezone, mongodb=mongodb)
     return _of_kind(column.type, expression.divide, mongodb=mongodb)

@@ -8,8 +8,9 @@ from typing import Any, Final
 import orjson
 
 from dropless import names
-from dropless.contract import Contract
-from dropless.union.columns import ColumnMapper, Rejected, column_mapper
+from dropless.contract import Contract, SchemaPolicy, Source
+from dropless.contract.problems import printable
+from dropless.union.columns import LONGEST_SHOWN, ColumnMapper, Rejected, column_mapper
 from dropless.union.envelope import Malformed, change_reader, key_reader
 from dropless.union.outcome import Dead, Mapper, Row
 from dropless.union.shortcut import shortcut
@@ -56,6 +57,7 @@ def plain_mapping(contract: Contract, source_name: str) -> Mapper:
     time = [column.name for column in contract.columns].index(contract.time_column)
     topic = names.raw_topic(contract.name, source.name)
     first_position = source.epoch << EPOCH_BITS
+    quarantine = contract.policy(source) is SchemaPolicy.QUARANTINE
 
     def mapper(key: bytes | None, value: bytes | None, partition: int, offset: int) -> Row | Dead | None:
         if value is None:
@@ -70,6 +72,8 @@ def plain_mapping(contract: Contract, source_name: str) -> Mapper:
                 if columns[time] is None:
                     columns[time] = committed_at_us
             else:
+                if quarantine:
+                    _only_known(row, source)
                 columns = [fill(row) for fill in fills]
         except Malformed as reason:
             return Dead(str(reason))
@@ -80,6 +84,13 @@ def plain_mapping(contract: Contract, source_name: str) -> Mapper:
         return Row(unified_key.encode(), orjson.dumps(dict(zip(row_fields, (*system, *columns), strict=True))))
 
     return mapper
+
+
+def _only_known(row: Mapping[str, Any], source: Source) -> None:
+    # Without a value, a column tells nothing that could be lost.
+    if unknown := source.unknown(name for name, value in row.items() if value is not None):
+        shown = ", ".join(f"`{printable(name[:LONGEST_SHOWN])}`" for name in sorted(unknown)[:3])
+        raise Malformed(f"The row has {shown}, which the contract neither takes nor ignores, and is quarantined.")
 
 
 def _if_possible(fill: ColumnMapper, row: Mapping[str, Any]) -> Any:

@@ -1,7 +1,8 @@
 """A mapper of a source's common records, written as one Python function and compiled.
 
 It leaves every other record to the plain mapping: tombstones, dead letters, whatever is not as Debezium
-usually writes it. Both give the same bytes. What no column takes is not looked at.
+usually writes it. Both give the same bytes. What no column takes is not looked at, except for columns that the
+contract does not know where those are to be quarantined.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import orjson
+from msgspec import UNSET, UnsetType
 
-from dropless.contract import Column, Contract, Source
+from dropless.contract import Column, Contract, Expression, SchemaPolicy, Source
 from dropless.contract.literals import LONG_RANGE
 from dropless.names import raw_topic
-from dropless.union.columns import field_reader
+from dropless.union.columns import MISSING, origin_reader
 from dropless.union.envelope import PREFIX_END, document_id, key_columns, key_part
 from dropless.union.inline import UNCOMMON, Uncommon, inline, uncommon
 from dropless.union.moments import FIRST, LAST
@@ -45,8 +47,13 @@ def shortcut(plain: Mapper, contract: Contract, source: Source, fields: Sequence
         value = inline(column, source, f"_{number}")
         names |= value.names
         reads += [*taken.read(column, number), f"c{number} = {value.code}"]
-    state = taken.struct() if source.postgresql else str
-    names |= {"decode": msgspec.json.Decoder(_envelope(state)).decode, "before": msgspec.json.Decoder(state).decode}
+    known = source.known if contract.policy(source) is SchemaPolicy.QUARANTINE else None
+    state = taken.struct(known=known) if source.postgresql else str
+    names |= {
+        "known": known,
+        "decode": msgspec.json.Decoder(_envelope(state)).decode,
+        "before": msgspec.json.Decoder(state).decode,
+    }
     row = "before(change.before) if deleted else change.after"
     system = [
         "key",
@@ -67,6 +74,7 @@ def shortcut(plain: Mapper, contract: Contract, source: Source, fields: Sequence
         f"row = {row if source.postgresql else f'document({row})'}",
         # Of a deletion nothing may be known but its key; that is for the plain mapping.
         "if not row: uncommon()",
+        *(["if not row.keys() <= known: uncommon()"] if known is not None and source.mongodb else []),
         f"key = {key}",
         *reads,
         f"if deleted and c{time} is None: uncommon()",
@@ -94,31 +102,63 @@ class _Taken:
         self._source = source
         self._names = names
         self._fields: dict[str, str] = {}
+        self._required: set[str] = set()
+        names |= {"UNSET": UNSET, "MISSING": MISSING}
 
     def read(self, column: Column, number: int) -> list[str]:
         """Lines after which `v` is the value that a column's expression works on."""
         expression = self._source.columns.get(column.name)
         if expression is None or expression.constant is not None:
             return []
-        first, *inner = expression.path
+        read = f"read_{number}"
+        self._names[read] = origin_reader(expression, mongodb=self._source.mongodb is not None)
         if self._source.postgresql:
-            field = self._fields.setdefault(first, f"f{len(self._fields)}")
-            if not inner:
-                return [f"v = row.{field}"]
-            self._names[f"read_{number}"] = field_reader(expression.path, mongodb=False)
-            return [f"v = read_{number}({{{first!r}: row.{field}}})"]
+            return self._of_columns(expression, read)
+        return self._of_document(expression, read)
+
+    def _of_columns(self, expression: Expression, read: str) -> list[str]:
+        if len(expression.paths) == 1 and not expression.optional:
+            first, *inner = expression.paths[0]
+            field = self._field(first)
+            self._required.add(first)
+            return [f"v = {read}({{{first!r}: row.{field}}})" if inner else f"v = row.{field}"]
+        fields = [(path[0], self._field(path[0])) for path in expression.paths]
+        # In no column: that is for the plain mapping, unless a row may lack it.
+        absent = "v = None" if expression.optional else "uncommon()"
+        if len(expression.paths[0]) == 1:
+            rest = [f"if v is UNSET: v = row.{field}" for _, field in fields[1:]]
+            return [f"v = row.{fields[0][1]}", *rest, f"if v is UNSET: {absent}"]
+        pairs = ", ".join(f"({name!r}, row.{field})" for name, field in fields)
+        return [f"v = {read}({{name: x for name, x in ({pairs},) if x is not UNSET}})", f"if v is MISSING: {absent}"]
+
+    def _of_document(self, expression: Expression, read: str) -> list[str]:
+        if len(expression.paths) > 1:
+            return [f"v = {read}(row)", "if v is MISSING: v = None"]
+        first, *inner = expression.paths[0]
         lines = [f"v = row.get({first!r})"]
         if inner:
             lines += [f"v = v.get({name!r}) if v.__class__ is dict else None" for name in inner]
             # Missing, null, or inside something that has no fields: that is for the reader to tell.
-            self._names[f"read_{number}"] = field_reader(expression.path, mongodb=True)
-            lines.append(f"if v is None: v = read_{number}(row)")
+            lines.append(f"if v is None: v = {read}(row)")
         return lines
 
-    def struct(self) -> type:
-        """The type that decodes a row and passes over the columns that are not taken."""
-        rename = {field: name for name, field in self._fields.items()}
-        return msgspec.defstruct("Row", [(field, _Value) for field in rename], rename=rename, gc=False)
+    def _field(self, name: str) -> str:
+        return self._fields.setdefault(name, f"f{len(self._fields)}")
+
+    def struct(self, *, known: frozenset[str] | None) -> type:
+        """The type that decodes a row; it passes over other columns, or over those of `known` and refuses the rest."""
+        seen = [*self._fields, *sorted((known or frozenset()) - self._fields.keys())]
+        rename = {f"f{number}": name for number, name in enumerate(seen)}
+        fields: list[Any] = [
+            (field, _Value)
+            if name in self._required
+            else (field, _Value | UnsetType, UNSET)
+            if name in self._fields
+            else (field, msgspec.Raw, msgspec.Raw(b""))
+            for field, name in rename.items()
+        ]
+        refuse = known is not None
+        return msgspec.defstruct("Row", fields, rename=rename, gc=False, kw_only=True, forbid_unknown_fields=refuse)
 
 
 class _Origin(msgspec.Struct, gc=False):

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import structlog
 from confluent_kafka import KafkaException
@@ -14,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from dropless import durability, logs, names
 from dropless.contract import Contract
-from dropless.declared import contract_digest, declared
+from dropless.declared import applied, contract_digest, declared
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.settings import Settings
@@ -114,13 +115,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dropless.union.worker", description=__doc__)
     parser.add_argument("--table", required=True)
     parser.add_argument("--slot", type=int, default=0)
+    parser.add_argument("--contract", type=Path, help="the file with the applied contract; else what is declared")
     parser.add_argument("--status-port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--clock-ms", type=float, default=1000 * CLOCK_SECONDS, help="how long a batch is gathered")
     arguments = parser.parse_args()
     logs.configure(f"union.{arguments.table}.{arguments.slot}")
     settings = Settings.load()
     try:
-        contract = declared(settings, arguments.table)
+        contract = applied(arguments.contract) if arguments.contract else declared(settings, arguments.table)
         run(contract, arguments.slot, Endpoints.local(settings), arguments.status_port, arguments.clock_ms / 1000)
     except (DroplessError, KafkaException) as error:
         log.critical(str(error))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dropless.contract import load_contracts
+from dropless.declared import written
 from dropless.processes import OwnProcess, own_processes
 from dropless.settings import PROJECT
 from local_stack.context import Context
-from local_stack.process import Process
+from local_stack.process import ConfigFile, Process
 
 
 def processes(context: Context) -> list[Process]:
@@ -26,6 +27,7 @@ def _program(context: Context, own: OwnProcess) -> Process:
             "PYTHONUNBUFFERED": "1",
             "MALLOC_ARENA_MAX": "2",
         },
+        files=(ConfigFile(own.contract_file, written(own.contract)),),
         ports={f"status of {own.name}": own.port},
         directory=PROJECT,
         table=own.table,

@@ -11,6 +11,7 @@ from dropless.contract import Contract, parse_contract
 from dropless.contract.loading import FILE
 from pipeline_assets.installation import Installation
 from pipeline_assets.lineage import lineage
+from pipeline_assets.source_columns import source_columns
 from pipeline_assets.table import provisioning
 
 
@@ -56,5 +57,6 @@ class UnifiedTable(dg.Component):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """Everything that is made for the table, and the data that flows through it."""
         return dg.Definitions.merge(
-            provisioning(self.contract, Installation()), dg.Definitions(assets=lineage(self.contract))
+            provisioning(self.contract, Installation()),
+            dg.Definitions(assets=lineage(self.contract), asset_checks=[source_columns(self.contract)]),
         )

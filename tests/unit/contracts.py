@@ -70,6 +70,56 @@ FOUR: dict[str, Any] = {
 }
 
 
+# Sources that were renamed, come later, or may only have what is known.
+CHANGING: dict[str, Any] = {
+    "name": "changing",
+    "schema_policy": "quarantine",
+    "columns": [
+        {"name": "pieces", "type": "long"},
+        {"name": "price", "type": "decimal(10,2)", "nullable": False},
+        {"name": "place", "type": "string"},
+        {"name": "note", "type": "string"},
+        {"name": "at", "type": "timestamp", "nullable": False},
+    ],
+    "time_column": "at",
+    "sources": [
+        postgresql(
+            "strict",
+            {
+                "pieces": {"from": ["n", "count"]},
+                "price": "price",
+                "place": {"from": ["address.city", "location.city"]},
+                "note": {"from": "note", "optional": True},
+                "at": "at",
+            },
+        )
+        | {"ignore": ["junk"]},
+        postgresql(
+            "loose",
+            {
+                "pieces": {"from": ["n", "count"], "optional": True},
+                "price": {"from": ["price", "total"], "divide": 100},
+                "place": {"from": ["address.city", "location.city"], "optional": True},
+                "note": {"from": ["note", "junk"], "values": {"a": "A"}},
+                "at": "at",
+            },
+        )
+        | {"schema_policy": "evolve"},
+        mongodb(
+            "documents",
+            {
+                "pieces": {"from": ["n", "count"]},
+                "price": {"from": ["price", "total"], "default": 1},
+                "place": {"from": ["address.city", "location.city"]},
+                "note": "note",
+                "at": "at",
+            },
+        )
+        | {"ignore": ["junk"]},
+    ],
+}
+
+
 def orders() -> Contract:
     return parse_contract(ORDERS_FILE)
 

@@ -272,6 +272,40 @@ EDITS: list[tuple[str, str, str]] = [
     ("type: pipeline", "typ: pipeline", "1: The file must have `type: pipeline_assets.components.UnifiedTable` and"),
     (COMPONENT, "pipeline_assets.components.UnifedTable", "1: `type` is 'pipeline_assets.components.UnifedTable'; did"),
     ("attributes:\n", "attribute:\n", "3: `attribute` does not belong here (did you mean 'attributes'?); a contract"),
+    # Sources that change
+    ("gift: is_gift", "gift: {from: [is_gift]}", "38: Source 'store', column 'gift', `from` is ['is_gift']; a list"),
+    ("gift: is_gift", "gift: {from: [a, b.c]}", "38: Source 'store', column 'gift', `from` mixes columns with fields"),
+    ("gift: is_gift", "gift: {from: [a, 7]}", "38: Source 'store', column 'gift', `from` is ['a', 7]; it must be"),
+    (
+        "gift: is_gift",
+        "gift: {from: a, optional: true, default: false}",
+        "38: Source 'store', column 'gift', `optional` is not needed beside `default`",
+    ),
+    (
+        "placed_at: {from: created, ",
+        "placed_at: {from: created, optional: true, ",
+        "41: Source 'store', column 'placed_at', `optional` would leave 'placed_at' null, which must not be null",
+    ),
+    (
+        "gift: gift\n",
+        "gift: {from: gift, optional: true}\n",
+        "72: Source 'marketplace', column 'gift', `optional` is for tables",
+    ),
+    (
+        "time_column: placed_at",
+        "schema_policy: evolv\n  time_column: placed_at",
+        "23: `schema_policy` is 'evolv' (did you mean 'evolve'?); it must be one of evolve, freeze, quarantine.",
+    ),
+    (
+        "    - name: store\n",
+        "    - name: store\n      ignore: [state]\n",
+        "28: Source 'store', `ignore` lists 'state', which is read.",
+    ),
+    (
+        "    - name: store\n",
+        "    - name: store\n      schema_policy: quarantine\n      ignore: ['*']\n",
+        "29: Source 'store', `ignore` ignores every other column",
+    ),
     # YAML itself
     ("name: orders\n", "name: orders\n  name: orders\n", "5: The key 'name' is there twice; remove one."),
     ("name: orders\n", "name: &x orders\n", "4: Anchors and aliases (& and *) are not allowed; write the value out."),

@@ -7,11 +7,12 @@ from typing import Any
 
 import orjson
 import pytest
-from contracts import FOUR, contract, one_column, orders
+from contracts import CHANGING, FOUR, contract, one_column, orders
 from raw import COMMITTED, KEYS, ROWS, SOURCE, STORE, change, of
 from syrupy.assertion import SnapshotAssertion
 
-from dropless.union.mapping import Dead, Mapper, Row, compile_mapping
+from dropless.union.mapping import Dead, Mapper, Row, compile_mapping, fields
+from dropless.union.shortcut import shortcut
 
 SOURCES = ("store", "webshop", "marketplace")
 
@@ -238,3 +239,84 @@ def test_an_unchanged_large_value_that_was_not_sent_never_becomes_a_row() -> Non
     for column in ("notes", "currency", "state"):
         row = STORE | {column: "__debezium_unavailable_value"}
         dead(mapper("store")(KEYS["store"], change(row), 0, 0))
+
+
+def changing(source: str, row: dict[str, Any], **more: Any) -> Row | Dead | None:
+    return compile_mapping(contract(CHANGING), source)(b'{"id":1}', change(row, **more), 0, 5)
+
+
+STRICT = {"id": 1, "n": 3, "price": 150, "address": '{"city": "x"}', "at": COMMITTED}
+
+
+class TestSourcesThatChange:
+    @pytest.mark.parametrize(
+        ("row", "pieces"),
+        [
+            ({"n": 3}, 3),
+            ({"count": 4}, 4),
+            ({"n": 3, "count": 4}, 3),
+            ({"n": None, "count": 4}, None),
+        ],
+    )
+    def test_the_first_column_that_a_row_has_counts_even_if_it_is_null(self, row: dict[str, Any], pieces: Any) -> None:
+        without = {name: value for name, value in STRICT.items() if name != "n"}
+        outcome = changing("strict", without | row)
+        assert isinstance(outcome, Row)
+        assert orjson.loads(outcome.value)["pieces"] == pieces
+
+    def test_a_row_that_has_none_of_the_columns_is_dead_unless_it_may_lack_them(self) -> None:
+        without = {name: value for name, value in STRICT.items() if name != "n"}
+        dead = changing("strict", without)
+        assert isinstance(dead, Dead)
+        assert dead.reason.startswith("Column 'pieces' needs `n` or `count`, which the source's row does not have")
+        row = changing("loose", without | {"note": None})
+        assert isinstance(row, Row)
+        assert orjson.loads(row.value)["pieces"] is None
+
+    @pytest.mark.parametrize(
+        ("row", "place"),
+        [
+            ({"address": '{"city": "x"}', "location": '{"city": "y"}'}, "x"),
+            ({"address": '{"city": null}', "location": '{"city": "y"}'}, None),
+            ({"address": "{}", "location": '{"city": "y"}'}, "y"),
+            ({"address": None, "location": '{"city": "y"}'}, "y"),
+            ({"address": "{}"}, None),
+        ],
+    )
+    def test_so_does_the_first_field_inside_of_columns(self, row: dict[str, Any], place: Any) -> None:
+        without = {name: value for name, value in STRICT.items() if name != "address"}
+        outcome = changing("strict", without | row)
+        assert isinstance(outcome, Row)
+        assert orjson.loads(outcome.value)["place"] == place
+
+    def test_a_value_in_an_unknown_column_is_quarantined(self) -> None:
+        for unknown in ({"x": 0}, {"x": False}, {"x": ""}, {"x": [], "y": 1}):
+            dead = changing("strict", STRICT | unknown)
+            assert isinstance(dead, Dead)
+            assert dead.reason.startswith("The row has `x`")
+        assert isinstance(changing("loose", STRICT | {"note": None, "x": 0}), Row)
+
+    def test_an_unknown_column_without_a_value_a_known_one_and_a_deletion_are_not(self) -> None:
+        for row in (STRICT | {"x": None}, STRICT | {"junk": {"a": [1]}, "note": "n"}):
+            assert isinstance(changing("strict", row), Row)
+        deletion = compile_mapping(contract(CHANGING), "strict")(
+            b'{"id":1}', change(None, "d", STRICT | {"x": 1}), 0, 5
+        )
+        assert isinstance(deletion, Row)
+
+    @pytest.mark.parametrize(
+        ("source", "row"),
+        [
+            ("strict", STRICT | {"note": "n", "junk": {"a": [1, 2**70]}}),
+            ("strict", {"id": 1, "count": 3, "price": "1.50", "location": '{"city": "y"}', "at": COMMITTED}),
+            ("loose", {"id": 1, "total": 150, "junk": "a", "x": {"y": 1}, "at": COMMITTED}),
+        ],
+    )
+    def test_none_of_it_leaves_the_short_way(self, source: str, row: dict[str, Any]) -> None:
+        table = contract(CHANGING)
+
+        def plain(*_: object) -> Row:
+            raise AssertionError("the plain mapping was asked")
+
+        mapper = shortcut(plain, table, table.source(source), fields(table), 0)
+        assert isinstance(mapper(b'{"id":1}', change(row), 0, 5), Row)

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import fastjsonschema
 import orjson
-from contracts import FOUR, contract, orders
+from contracts import CHANGING, FOUR, contract, orders
 from hypothesis import given
 from hypothesis import strategies as st
 from raw import KEYS, ROWS, SOURCE, of
 
+from dropless.contract import Kind
 from dropless.desired.schema_registry import unified_schema
 from dropless.union.mapping import Dead, Row, compile_mapping, plain_mapping
 
 ORDERS = orders()
-STOCK = contract(FOUR)
+TABLES = {table.name: table for table in (ORDERS, contract(FOUR), contract(CHANGING))}
 MAPPERS = {
     (table.name, source.name): compile_mapping(table, source.name)
-    for table in (ORDERS, STOCK)
+    for table in TABLES.values()
     for source in table.sources
 }
-PLAIN = {place: plain_mapping(ORDERS if place[0] == ORDERS.name else STOCK, place[1]) for place in MAPPERS}
-VALID = {table.name: fastjsonschema.compile(unified_schema(table)) for table in (ORDERS, STOCK)}
+PLAIN = {(table, source): plain_mapping(TABLES[table], source) for table, source in MAPPERS}
+VALID = {table.name: fastjsonschema.compile(unified_schema(table)) for table in TABLES.values()}
+MONEY = {
+    (table.name, column.name): re.compile(rf"-?[0-9]+\.[0-9]{{{column.type.scale}}}")
+    for table in TABLES.values()
+    for column in table.columns
+    if column.type.kind is Kind.DECIMAL
+}
 
 numbers = st.integers(-(2**70), 2**70) | st.floats()
 texts = st.text(max_size=8) | st.sampled_from(
@@ -54,7 +62,9 @@ def judge(place: tuple[str, str], key: bytes | None, value: bytes | None) -> Row
         row = orjson.loads(outcome.value)
         VALID[place[0]](row)
         assert outcome.key == row["_key"].encode()
-        assert list(row) == list(unified_schema(ORDERS if place[0] == "orders" else STOCK)["properties"])
+        assert list(row) == list(unified_schema(TABLES[place[0]])["properties"])
+        for (table, column), written_money in MONEY.items():
+            assert table != place[0] or row[column] is None or written_money.fullmatch(row[column])
     elif isinstance(outcome, Dead):
         assert outcome.reason.endswith(".")
         outcome.reason.encode()
@@ -92,6 +102,39 @@ def test_any_envelope_has_an_outcome(data: st.DataObject) -> None:
     names = ["before", "after", "source", "op", "updateDescription"]
     envelope = {name: data.draw(part) for name in names} | {"op": data.draw(st.sampled_from("curd"))}
     judge(place, b'{"id":"1","shelf":2}', written(envelope))
+
+
+DOCUMENTS = {text: json.loads(text) for text in ('{"city": "x"}', "{}", '{"city": null}', "[]", '{"city": "y"}', "7")}
+usual = {
+    "n": st.integers(0, 9),
+    "count": st.integers(0, 9),
+    "price": st.integers(0, 9) | st.just("1.25"),
+    "total": st.integers(0, 9) | st.just("1.25"),
+    "address": st.sampled_from(["null", '{"city": "x"}', "{}", '{"city": null}', "[]"]),
+    "location": st.sampled_from(["null", '{"city": "y"}', "{}", "7"]),
+    "note": st.sampled_from(["a", "b"]),
+    "junk": st.sampled_from(["a", [1], 2**80]),
+    "at": st.just(SOURCE["ts_us"]),
+    "other": st.integers(0, 1),
+    "": st.booleans(),
+}
+
+
+@given(st.sampled_from(["strict", "loose", "documents"]), st.sampled_from("curd"), st.data())
+def test_a_row_that_lacks_columns_or_has_others_has_an_outcome(source: str, op: str, data: st.DataObject) -> None:
+    names = data.draw(st.sets(st.sampled_from(sorted(usual.keys() - {"at", "price"}))))
+    row = {name: data.draw(usual[name] | st.none() | values) for name in sorted(names)}
+    row |= {name: data.draw(usual[name]) for name in ("at", "price") if data.draw(st.integers(0, 5))}
+    row |= {"_id" if source == "documents" else "id": 1}
+    if source == "documents":
+        row["at"] = {"$date": SOURCE["ts_ms"]}
+        row |= {name: DOCUMENTS[row[name]] for name in row if isinstance(row[name], str) and row[name] in DOCUMENTS}
+    state = json.dumps(row) if source == "documents" else row
+    envelope = {"op": op, "source": SOURCE, "before": state, "after": state}
+    outcome = judge(("changing", source), b'{"id":"1"}', written(envelope))
+    unknown = {"strict": {"other", "", "total"}, "documents": {"other", ""}, "loose": set()}[source]
+    if op != "d" and any(row.get(name) is not None for name in unknown):
+        assert isinstance(outcome, Dead)
 
 
 numerals = st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?", fullmatch=True)

@@ -7,9 +7,12 @@ import json
 import pytest
 
 from dropless.cli.provisioning import show, trees
+from dropless.contract import ColumnType, SchemaPolicy
+from dropless.contract.proposal import Proposal
 from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.plan import Action, Change, Plan, PropertyChange, Resource
 from resources.provisioning import Survey, by_kind, preview, provision, select, survey
+from resources.source_columns import Unknown
 
 
 def thing(kind: str, name: str, **properties) -> Resource:
@@ -226,5 +229,21 @@ def test_a_plan_is_printed_by_system_with_before_and_after(capsys):
 def test_a_plan_for_machines_is_json(capsys):
     show(Survey(PLAN, {}, {}), as_json=True)
     assert json.loads(capsys.readouterr().out) == [
-        each | {"refused": None, "destructive": False} for each in PLAN.as_json()
+        each | {"refused": None, "destructive": False, "note": None} for each in PLAN.as_json()
     ]
+
+
+def test_a_column_that_the_contract_does_not_know_is_told_with_what_can_be_done(capsys):
+    type_ = ColumnType.parse("decimal(10,2)")
+    for policy, remedy in (
+        (SchemaPolicy.EVOLVE, '`dropless evolve orders --write` adds it as {name: discount, type: "decimal(10,2)"}.'),
+        (SchemaPolicy.FREEZE, "it is not taken; take it, or list it in `ignore`."),
+        (SchemaPolicy.QUARANTINE, "rows with a value in it are dead letters until it is taken, or listed in `ignore`."),
+    ):
+        unknown = Unknown("orders", policy, Proposal("store", "discount", "discount", type_, optional=True))
+        show(Survey(Plan(()), {}, {}), as_json=False, unknown=[unknown])
+        told = capsys.readouterr().out
+        assert f"! Source 'store' of 'orders' has a column 'discount' that the contract does not know: {remedy}" in told
+        show(Survey(Plan(()), {}, {}), as_json=True, unknown=[unknown])
+        [notice] = json.loads(capsys.readouterr().out)
+        assert (notice["action"], notice["policy"], notice["reason"]) == ("notice", policy.value, str(unknown))
