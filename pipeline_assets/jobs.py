@@ -10,6 +10,7 @@ from pipeline_assets.gaps import accept_gaps
 from pipeline_assets.housekeeping import prune_history
 from pipeline_assets.housekeeping import schedule as nightly
 from pipeline_assets.repairs import repair
+from pipeline_assets.resuming import resume_connectors
 from pipeline_assets.union import replay_dead_letters
 
 
@@ -39,6 +40,6 @@ def definitions(audits: Sequence[dg.AssetChecksDefinition]) -> dg.Definitions:
         job=audit, cron_schedule="17 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
     )
     return dg.Definitions(
-        jobs=[provision, find_drift, repair, audit, replay_dead_letters, prune_history, accept_gaps],
+        jobs=[provision, find_drift, repair, resume_connectors, audit, replay_dead_letters, prune_history, accept_gaps],
         schedules=[hourly, nightly],
     )

@@ -27,7 +27,7 @@ from dropless.settings import Settings
 from dropless.union.ledger import Finding
 from resources.adapter import Adapter
 from resources.audit import audit
-from resources.provisioning import adapters, preview, provision
+from resources.provisioning import adapters, preview, provision, survey
 from resources.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -112,8 +112,9 @@ class Table:
         mine = [each for each in desired.everything([self.contract], self.endpoints) if each.system != "minio"]
         return [*mine, self.worker.desired(self.contract)]
 
-    def apply(self, **options: bool) -> Plan:
-        return provision(self.everything, self.known, **options)
+    def apply(self, *, resume: bool = False, **options: bool) -> Plan:
+        wanted = [desired.running(each) for each in self.everything] if resume else self.everything
+        return provision(wanted, self.known, **options)
 
     def plan(self) -> dict[str, set[str]]:
         """What differs, by thing."""
@@ -229,13 +230,24 @@ def test_a_deleted_connector_a_dropped_pinot_table_and_a_dead_process_are_made_a
     assert table.apply().empty
 
 
-def test_a_paused_connector_is_drift(table: Table) -> None:
-    httpx.put(f"{table.connect_url}/pause", timeout=60).raise_for_status()
-    paused = {f"connector:{table.connector}": {"state"}}
-    until("Connect", lambda: None if table.plan() == paused else "it is not paused yet", 30)
+@pytest.mark.parametrize(("command", "how"), [("pause", "paused"), ("stop", "stopped")])
+def test_what_an_operator_paused_is_told_and_resumed_only_when_that_is_asked_for(
+    table: Table, command: str, how: str
+) -> None:
+    httpx.put(f"{table.connect_url}/{command}", timeout=60).raise_for_status()
+    told = {f"connector:{table.connector}": f"somebody {how} it"}
+    until("Connect", lambda: None if survey(table.everything, table.known).held == told else "not yet", 30)
+    assert table.plan() == {}
     table.insert()
-    table.apply()
+    # Another setting is put right without resuming it.
+    config = httpx.get(f"{table.connect_url}/config", timeout=60).json() | {"max.batch.size": "17"}
+    httpx.put(f"{table.connect_url}/config", json=config, timeout=60).raise_for_status()
+    until("Connect", lambda: None if table.plan() else "not changed yet", 30)
+    assert not table.apply().empty
+    assert survey(table.everything, table.known).held == told
+    table.apply(resume=True)
     table.await_rows()
+    assert survey(table.everything, table.known).held == {}
 
 
 def test_a_dropped_slot_is_a_gap_and_the_table_is_read_anew_when_that_is_allowed(table: Table) -> None:
@@ -302,6 +314,6 @@ def test_a_raw_topic_that_was_made_anew_by_hand_is_seen(table: Table) -> None:
         table.apply()
     table.change_all(8)
     table.declare(epoch=epoch)
-    table.apply()
+    table.apply(resume=True)
     table.await_rows(pieces=8)
     assert table.plan() == {}

@@ -301,7 +301,6 @@ class TestWhatIsNotOurs:
         connector = everything["connector:orders.store"]
         adopted = replace(connector, name=name)
         assert {path: before for path, before, _ in differences(known, adopted)} == {
-            "state": "STOPPED",
             "config/topic.prefix": name,
             "config/database.password": "(hidden)",
             "config/max.batch.size": "17",
