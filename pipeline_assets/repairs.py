@@ -7,18 +7,18 @@ import dagster as dg
 
 from dropless.attempts import Ailment
 from dropless.contract import load_contracts
-from dropless.errors import DroplessError
+from dropless.errors import DroplessError, NotReady
 from pipeline_assets.installation import Installation
 from pipeline_assets.presentation import table
 from resources.platform import LocalPlatform
 from resources.repair import Repair, Repairs
+from resources.waiting import until
 
 ATTEMPTS = 3
 # Doubled after each attempt.
 FIRST_PAUSE_SECONDS = 5.0
 # A mended thing is given so long to be well again.
 WELL_SECONDS = 45.0
-LOOK_SECONDS = 2.0
 # In the order in which one helps the next.
 DESCRIPTIONS = {
     "restart_dead_processes": "Start every process that should run and that supervisord has given up or was told to "
@@ -83,7 +83,7 @@ def mend(chosen: Repair, say: Callable[[str], None]) -> list[Ailment]:
             chosen.mend()
         except DroplessError as error:
             reason = f" {error}"
-        found = _left(chosen, found)
+        found = _left(chosen)
         if found and attempt + 1 < ATTEMPTS:
             time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
     if found:
@@ -92,16 +92,22 @@ def mend(chosen: Repair, say: Callable[[str], None]) -> list[Ailment]:
     return first
 
 
-def _left(chosen: Repair, found: list[Ailment]) -> list[Ailment]:
-    """What ails still, after it has had time to become well."""
-    deadline = time.monotonic() + WELL_SECONDS
-    while True:
+def _left(chosen: Repair) -> list[Ailment]:
+    """What ails still, after it has had time to become well.
+
+    Raises:
+        DroplessError: in the end nobody answers what ails.
+    """
+
+    def ails() -> str | None:
         try:
-            found = chosen.find()
-        except DroplessError:
-            # A server that was just started does not answer yet.
-            if time.monotonic() > deadline:
-                return found
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(LOOK_SECONDS)
+            return "; ".join(each.detail for each in chosen.find()) or None
+        except DroplessError as error:
+            # A server that was just started does not answer yet, or not sensibly.
+            return str(error)
+
+    try:
+        until(chosen.name, ails, WELL_SECONDS)
+    except NotReady:
+        return chosen.find()
+    return []
