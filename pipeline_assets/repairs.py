@@ -25,6 +25,8 @@ DESCRIPTIONS = {
     "stop.",
     "undo_overrides": "Take back settings that somebody gave to running brokers, to our topics or to Kafka's own, and "
     "that weaken the durability table.",
+    "raise_features": "Raise features of Kafka that protect data and that somebody lowered, such as eligible leader "
+    "replicas.",
     "reapply_drifted": "Apply what is declared and differs or is missing; what would lose data is left to a person.",
     "restart_failed_tasks": "Restart connectors and tasks that have failed; those that run go on.",
     "elect_preferred_leaders": "Give every partition back to its preferred leader, so that the brokers share the work.",
