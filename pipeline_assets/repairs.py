@@ -76,22 +76,22 @@ def mend(chosen: Repair, say: Callable[[str], None]) -> list[Ailment]:
         DroplessError: something ails still after the last attempt; the sentence says what was tried.
     """
     first = found = chosen.find()
-    reason = ""
+    if not first:
+        return first
     for attempt in range(ATTEMPTS):
-        if not found:
-            return first
-        say(f"attempt {attempt + 1}: {'; '.join(each.detail for each in found)}")
+        say(f"attempt {attempt + 1}: {'; '.join(each.detail for each in found or first)}")
+        refused = ""
         try:
             chosen.mend()
         except DroplessError as error:
-            reason = f" {error}"
+            refused = str(error)
         found = _left(chosen)
-        if found and attempt + 1 < ATTEMPTS:
+        if not found and not refused:
+            return first
+        if attempt + 1 < ATTEMPTS:
             time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
-    if found:
-        left = "; ".join(each.detail for each in found)
-        raise DroplessError(f"Given up after {ATTEMPTS} attempts: {left}.{reason}")
-    return first
+    left = "; ".join(each.detail for each in found or first)
+    raise DroplessError(f"Given up after {ATTEMPTS} attempts: {left}. {refused}".rstrip())
 
 
 def _left(chosen: Repair) -> list[Ailment]:

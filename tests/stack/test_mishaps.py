@@ -9,13 +9,14 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg import errors, sql
+from watching import Watch, watch
 
 from dropless import databases, desired, durability, names, pinot
 from dropless.contract import Contract, parse_contract
@@ -25,6 +26,7 @@ from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Action, Change, Plan, Resource
 from dropless.settings import Settings
 from dropless.union.ledger import Finding
+from pipeline_assets.sensors import retention
 from resources.adapter import Adapter
 from resources.audit import audit
 from resources.provisioning import adapters, preview, provision, survey
@@ -250,9 +252,25 @@ def test_what_an_operator_paused_is_told_and_resumed_only_when_that_is_asked_for
     assert survey(table.everything, table.known).held == {}
 
 
-def test_a_dropped_slot_is_a_gap_and_the_table_is_read_anew_when_that_is_allowed(table: Table) -> None:
+def test_a_dropped_slot_is_a_gap_and_the_table_is_read_anew_when_that_is_allowed(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table.stop_connector()
-    table.drop_slot()
+    with watched_only(table, tmp_path, monkeypatch) as watched:
+        kept = f"postgresql_source/{table.connector}:changes_are_kept"
+
+        def said() -> str:
+            watched.tick("retention")
+            return watched.failing([kept]).get(kept, "")
+
+        until("PostgreSQL", lambda: None if "Nobody reads from the slot; it holds back" in said() else said(), 30)
+        before = retained(watched, table)
+        table.execute("select pg_logical_emit_message(true, 'x', repeat('x', 1000000))")
+        monkeypatch.setattr(retention, "OBSERVE_SECONDS", 0.0)
+        watched.tick("retention")
+        assert retained(watched, table) >= before + 1_000_000
+        table.drop_slot()
+        assert "There is a gap: the replication slot is gone" in said()
     table.insert()
     assert "slot" in table.plan()[f"postgresql_source:{table.connector}"]
     with pytest.raises(Unsafe, match=r"is gone: changes of public\.items .* had not read are lost.*then reconcile"):
@@ -260,6 +278,29 @@ def test_a_dropped_slot_is_a_gap_and_the_table_is_read_anew_when_that_is_allowed
     table.apply(allow_destructive=True)
     table.await_rows()
     assert table.plan() == {}
+    # A slot that was made anew looks sound: the gap is told until a person has dealt with it.
+    with watched_only(table, tmp_path, monkeypatch) as watched:
+        watched.tick("retention")
+        assert "There is a gap" in watched.failing([kept])[kept]
+        config = {"ops": {"accept_gap": {"config": {"connector": table.connector}}}}
+        assert watched.run("accept_gaps", config).success
+        until("The slot", lambda: watched.tick("retention") and watched.failing([kept]).get(kept), 30)
+
+
+@contextmanager
+def watched_only(table: Table, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    """Sensors over this table alone, which remember what they saw."""
+    with monkeypatch.context() as only:
+        only.setenv("DROPLESS_CONTRACTS", str(table.folder))
+        with watch(folder) as watched:
+            yield watched
+
+
+def retained(watched: Watch, table: Table) -> int:
+    observed = watched.observed[f"postgresql_source/{table.connector}"]
+    value = observed.metadata["retained_bytes"].value
+    assert isinstance(value, int)
+    return value
 
 
 def test_a_dropped_publication_is_not_made_anew_under_the_slot(table: Table) -> None:
