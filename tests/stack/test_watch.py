@@ -172,9 +172,9 @@ def test_the_stage_that_holds_rows_up_is_named(web: Webserver, settings: Setting
 
 
 def test_answers_stay_fresh_after_a_rest_and_when_nothing_that_is_captured_becomes_a_row(
-    settings: Settings, endpoints: Endpoints
+    web: Webserver, settings: Settings, endpoints: Endpoints
 ) -> None:
-    [orders] = load_contracts(settings.contracts)
+    began, [orders] = time.time(), load_contracts(settings.contracts)
     ages: list[float] = []
 
     def change(statement: str) -> None:
@@ -192,6 +192,10 @@ def test_answers_stay_fresh_after_a_rest_and_when_nothing_that_is_captured_becom
     # No contract maps this state, so that a dead letter is all that comes of it.
     change(touched.replace("total_cents = total_cents", "state = '?'"))
     change(touched.replace("total_cents = total_cents", "state = 'N'"))
+    dead: Check = (("kafka", names.dead_topic("orders")), "no_new_dead_letters")
+    found = eventually(newest(web, [dead], began, "FAILED"), TWO_TICKS)
+    assert found[dead].severity == "WARN"
+    assert 'cannot take "?"' in found[dead].description
     assert max(ages) < 15, sorted(ages)[-5:]
 
 
