@@ -13,9 +13,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Final
 
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
-
 from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
@@ -73,6 +70,10 @@ def raise_features(endpoints: Endpoints, levels: Mapping[str, int]) -> None:
         DroplessError: the brokers refuse, or do not know the feature at that level.
         Unreachable: none answers.
     """
+    # kafka-python makes every command start later.
+    from kafka import KafkaAdminClient  # noqa: PLC0415
+    from kafka.errors import KafkaError  # noqa: PLC0415
+
     try:
         client = KafkaAdminClient(**durability.reassignment_client(endpoints))
         try:

@@ -14,9 +14,9 @@ from dropless import durability, names, pinot
 from dropless.contract import Contract
 from dropless.endpoints import Endpoints
 from dropless.freshness import IDLE_SECONDS, Signs, staleness
-from dropless.lag import Lag, Position
+from dropless.lag import Lag
 from dropless.readers import Stage, readers
-from resources.cluster import ClusterView, shared_view
+from resources.cluster import shared_view
 from resources.progress import Progress
 
 # A record that waits is there already; only its fetch takes time.
@@ -50,21 +50,22 @@ def _signs(endpoints: Endpoints, contract: Contract) -> dict[str, Signs]:
     )
     visible = {source: newest / 1000 for source, newest in pinot.select(endpoints, query, QUERY_SECONDS).rows}
     view = shared_view(endpoints)
+    heartbeats = {source.name: names.heartbeat_topic(contract.name, source.name) for source in contract.sources}
+    beaten = view.newest_of_topics(view.partitions(list(heartbeats.values())))
     return {
         source.name: Signs(
             newest_visible=visible.get(source.name),
             newest_record=captured[source.name].written,
             newest_captured=captured[source.name].committed,
-            newest_heartbeat=_newest(view, names.heartbeat_topic(contract.name, source.name)),
+            newest_heartbeat=_seconds(beaten.get(heartbeats[source.name])),
             oldest_waiting=waiting.get(source.name),
         )
         for source in contract.sources
     }
 
 
-def _newest(view: ClusterView, topic: str) -> float | None:
-    newest: datetime | None = view.newest(view.partitions([topic]))
-    return newest.timestamp() if newest else None
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,13 @@ class _Captured:
 
 def _captured(endpoints: Endpoints, contract: Contract) -> dict[str, _Captured]:
     view = shared_view(endpoints)
-    found = {}
-    recent: dict[str, list[Position]] = {}
-    for source in contract.sources:
-        topic = names.raw_topic(contract.name, source.name)
-        partitions = view.partitions([topic])
-        newest = view.newest(partitions)
-        found[source.name] = _Captured(newest.timestamp() if newest else None, None)
-        if newest and time.time() - newest.timestamp() < IDLE_SECONDS:
-            recent[source.name] = partitions
-    places = [place for partitions in recent.values() for place in partitions]
+    raw = {source.name: names.raw_topic(contract.name, source.name) for source in contract.sources}
+    partitions = view.partitions(list(raw.values()))
+    newest = view.newest_of_topics(partitions)
+    found = {source: _Captured(_seconds(newest.get(topic)), None) for source, topic in raw.items()}
+    now = time.time()
+    recent = {topic for topic, at in newest.items() if now - at.timestamp() < IDLE_SECONDS}
+    places = [place for place in partitions if place[0] in recent]
     starts, ends = view.starts(places), view.ends(places)
     tails = [Lag(*place, max(starts[place], ends[place] - TAIL), ends[place]) for place in places]
     for record in _records(endpoints, [each for each in tails if each.end > each.position]):

@@ -82,14 +82,9 @@ def _known(answer: Any, otherwise: Any) -> Any:
 def _topics(endpoints: Endpoints, contract: Contract) -> dict[str, tuple[list[int], datetime]]:
     view = shared_view(endpoints)
     raw = [names.raw_topic(contract.name, source.name) for source in contract.sources]
-    found = {}
-    for topic in (*raw, names.unified_topic(contract.name), names.dead_topic(contract.name)):
-        partitions = view.partitions([topic])
-        ends = view.ends(partitions)
-        newest = view.newest(partitions)
-        if newest is not None:
-            found[topic] = sorted(ends.values()), newest
-    return found
+    partitions = view.partitions([*raw, names.unified_topic(contract.name), names.dead_topic(contract.name)])
+    ends, newest = view.ends(partitions), view.newest_of_topics(partitions)
+    return {topic: (sorted(end for (of, _), end in ends.items() if of == topic), at) for topic, at in newest.items()}
 
 
 def _tell_topic(tick: Tick, topic: str, ends: Sequence[int], newest: datetime) -> None:
