@@ -62,13 +62,13 @@ def told(settings: Settings) -> Iterator[list[dict[str, Any]]]:
     server.shutdown()
 
 
-@pytest.fixture
-def repairing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+@contextmanager
+def repairing(settings: Settings) -> Iterator[None]:
     """Dagster repairs by itself meanwhile."""
-    with monkeypatch.context() as switched:
+    with pytest.MonkeyPatch.context() as switched:
         switched.setenv("DROPLESS_REPAIRS", "on")
         restart(settings, "dagster")
-        yield settings
+        yield
     # What was started by a repair has its environment.
     restart(settings, "dagster", "lake_writer")
 
@@ -97,12 +97,11 @@ def repaired_by_the_sensor(web: Webserver, since: float) -> Callable[[], list[st
 
 
 def test_a_failed_task_a_dead_process_and_drift_are_repaired_by_themselves_and_what_is_paused_is_not(
-    web: Webserver, kafka: AdminClient, repairing: Settings, endpoints: Endpoints, told: list[dict[str, Any]]
+    web: Webserver, kafka: AdminClient, settings: Settings, endpoints: Endpoints, told: list[dict[str, Any]]
 ) -> None:
-    connect, platform = ConnectStatus(endpoints), LocalPlatform(repairing)
-    webshop = f"{endpoints.kafka_connect[0]}/connectors/orders.webshop"
+    connect, platform = ConnectStatus(endpoints), LocalPlatform(settings)
     began = time.time()
-    httpx.put(f"{webshop}/pause", timeout=60, trust_env=False).raise_for_status()
+    httpx.put(f"{endpoints.kafka_connect[0]}/connectors/orders.webshop/pause", timeout=60, trust_env=False)
     # No record fits into the topic any more, so the task fails, and would fail again.
     set_config(kafka, ResourceType.TOPIC, RAW, "max.message.bytes", "100")
     change = "update orders set total_cents = total_cents where id = (select max(id) from orders) returning id"
@@ -110,30 +109,29 @@ def test_a_failed_task_a_dead_process_and_drift_are_repaired_by_themselves_and_w
         [number] = connection.execute(change).fetchone() or [0]
     eventually(lambda: connect.all()["orders.store"].failed, 60)
     platform.supervisor.stop(LAKE)
+    eventually(lambda: "raised" in states(told, STORE), 4 * TICK_SECONDS)
 
-    assert eventually(repaired_by_the_sensor(web, began), 4 * TICK_SECONDS + 60)
-    assert connect.all()["orders.store"].running
-    assert [each.state for each in platform.status() if each.name == LAKE] == ["RUNNING"]
-    names = [each["id"] for each in eventually(lambda: over(told, STORE), 4 * TICK_SECONDS)]
-    assert names == [STORE, STORE]
-    shown = f"""select max("_committed_at") from orders where "_key" = 'store:{number}'"""
-    assert eventually(lambda: pinot.select(endpoints, shown).value() / 1000 > began, 30)
+    with repairing(settings):
+        assert eventually(repaired_by_the_sensor(web, began), 4 * TICK_SECONDS + 60)
+        assert connect.all()["orders.store"].running
+        assert [each.state for each in platform.status() if each.name == LAKE] == ["RUNNING"]
+        shown = f"""select max("_committed_at") from orders where "_key" = 'store:{number}'"""
+        assert eventually(lambda: pinot.select(endpoints, shown).value() / 1000 > began, 30)
+        # The pause outlasts the repair; it is told, is no danger, and ends when somebody says so.
+        assert connect.all()["orders.webshop"].state == "PAUSED"
+        paused = web.evaluation(*PAUSED)
+        assert paused is not None
+        assert (paused.status, paused.severity) == ("FAILED", "WARN")
+        assert "Somebody paused or stopped it, and so it stays" in paused.description
+        resumed = web.run("resume_connectors")
+        assert resumed.succeeded, resumed.failures
+        assert connect.all()["orders.webshop"].running
+        assert eventually(newest(web, [PAUSED], began, "SUCCEEDED"), TWO_TICKS)
+        eventually(lambda: states(told, STORE) == ["raised", "over"], 4 * TICK_SECONDS)
 
-    # The pause outlasted the repair; it is told, is no danger, and ends when somebody says so.
-    assert connect.all()["orders.webshop"].state == "PAUSED"
-    paused = web.evaluation(*PAUSED)
-    assert paused is not None
-    assert (paused.status, paused.severity) == ("FAILED", "WARN")
-    assert "Somebody paused or stopped it, and so it stays" in paused.description
-    resumed = web.run("resume_connectors")
-    assert resumed.succeeded, resumed.failures
-    assert connect.all()["orders.webshop"].running
-    assert eventually(newest(web, [PAUSED], began, "SUCCEEDED"), TWO_TICKS)
 
-
-def over(told: list[dict[str, Any]], name: str) -> list[dict[str, Any]] | None:
-    found = [each for each in told if each["id"] == name]
-    return found if [each["state"] for each in found][-1:] == ["over"] else None
+def states(told: list[dict[str, Any]], name: str) -> list[str]:
+    return [each["state"] for each in told if each["id"] == name]
 
 
 @contextmanager
@@ -173,7 +171,7 @@ def test_what_cannot_be_repaired_ends_in_one_clear_alert(
         def alerted() -> list[str]:
             for _ in range(2):
                 watched.tick("alerts")
-            return [each["state"] for each in told if each["id"] == HELP]
+            return states(told, HELP)
 
         with port_taken(settings, endpoints):
             failures = list(until_left_to_people(watched))
