@@ -65,12 +65,14 @@ def told(settings: Settings) -> Iterator[list[dict[str, Any]]]:
 @contextmanager
 def repairing(settings: Settings) -> Iterator[None]:
     """Dagster repairs by itself meanwhile."""
-    with pytest.MonkeyPatch.context() as switched:
-        switched.setenv("DROPLESS_REPAIRS", "on")
-        restart(settings, "dagster")
-        yield
-    # What was started by a repair has its environment.
-    restart(settings, "dagster", "lake_writer")
+    try:
+        with pytest.MonkeyPatch.context() as switched:
+            switched.setenv("DROPLESS_REPAIRS", "on")
+            restart(settings, "dagster")
+            yield
+    finally:
+        # What was started by a repair has its environment.
+        restart(settings, "dagster", "lake_writer")
 
 
 def restart(settings: Settings, *systems: str) -> None:
