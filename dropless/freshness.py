@@ -17,7 +17,9 @@ class Signs:
     newest_visible: float | None
     """The newest commit time of a row that Pinot shows."""
     newest_record: float | None
-    """When the newest record of the raw topic was written."""
+    """When the newest record of the raw topic was written, as far as was asked before what waits."""
+    newest_captured: float | None
+    """The commit time of that record, where it is recent; it may have become a row, a dead letter, or nothing."""
     newest_heartbeat: float | None
     """When the connector last said that it is alive and has nothing else to say."""
     oldest_waiting: float | None
@@ -27,13 +29,17 @@ class Signs:
 def staleness(now: float, signs: Signs) -> float | None:
     """At most how many seconds an answer is behind the source; None when there is no sign at all.
 
-    While changes come, the newest visible one dates the answer. When none come, an old row is not a
-    stale one: then the connector's last heartbeat dates it. A record on its way counts from its commit.
+    While changes come, the newest that the connector has brought dates the answer. When none come, an old row is
+    not a stale one: then the connector's last heartbeat dates it. A record on its way counts from its commit.
+
+    The signs must have been gathered in the order of the way of a row: the newest record, what waits, what is
+    visible. A record that is younger than the question what waits would count as one that has arrived, and the
+    row before it, perhaps an hour old, would date the answer.
     """
     if signs.oldest_waiting is not None:
         # Everything that was committed before the waiting record is visible.
         return max(0.0, now - signs.oldest_waiting)
     active = signs.newest_record is not None and now - signs.newest_record < IDLE_SECONDS
-    dates = [signs.newest_visible] if active else [signs.newest_visible, signs.newest_heartbeat]
+    dates = [signs.newest_visible, signs.newest_captured if active else signs.newest_heartbeat]
     known = [date for date in dates if date is not None]
     return max(0.0, now - max(known)) if known else None

@@ -31,11 +31,11 @@ class Lag:
 
 
 def lags(ends: Mapping[Position, int], starts: Mapping[Position, int], read: Mapping[Position, int]) -> list[Lag]:
-    """Each partition's lag; a reader that never said how far it is stands at the partition's start."""
-    return [
-        Lag(topic, number, read.get((topic, number), starts[topic, number]), end)
-        for (topic, number), end in sorted(ends.items())
-    ]
+    """Each partition's lag; a reader that never said how far it is stands at the partition's start.
+
+    `starts` needs to hold only those partitions that are not in `read`.
+    """
+    return [Lag(*place, read[place] if place in read else starts[place], end) for place, end in sorted(ends.items())]
 
 
 def stalled(now: list[Lag], before: Mapping[Position, int]) -> list[Lag]:

@@ -94,6 +94,11 @@ class Settings:
         return os.environ.get("DROPLESS_REPAIRS", "on") != "off"
 
     @property
+    def schedules(self) -> bool:
+        """Whether schedules run from the start; `DROPLESS_SCHEDULES=off` leaves that to people."""
+        return os.environ.get("DROPLESS_SCHEDULES", "on") != "off"
+
+    @property
     def topology_file(self) -> Path:
         """Where `up` remembers the topology it started."""
         return self.state / "topology"
@@ -113,6 +118,7 @@ class Settings:
             "DROPLESS_TOPOLOGY": self.topology.value,
             "DROPLESS_ALERTS": str(self.alerts),
             "DROPLESS_REPAIRS": "on" if self.repairs else "off",
+            "DROPLESS_SCHEDULES": "on" if self.schedules else "off",
         }
 
 

@@ -21,7 +21,7 @@ def definitions() -> dg.Definitions:
         definitions_in(installation.settings.contracts),
         sensors.definitions(contracts),
         dg.Definitions(asset_checks=audits),
-        jobs.definitions(audits),
+        jobs.definitions(audits, installation.schedules),
         # Steps are short and wait for servers: a process for each would cost more than it does.
         dg.Definitions(resources={"installation": installation}, executor=dg.in_process_executor),
     )

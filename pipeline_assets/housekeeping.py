@@ -114,9 +114,8 @@ def prune_history() -> None:
     prune()
 
 
-schedule = dg.ScheduleDefinition(
-    name="prune_history_nightly",
-    job=prune_history,
-    cron_schedule="43 3 * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
+def nightly(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """When the history is pruned."""
+    return dg.ScheduleDefinition(
+        name="prune_history_nightly", job=prune_history, cron_schedule="43 3 * * *", default_status=status
+    )

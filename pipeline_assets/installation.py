@@ -26,6 +26,11 @@ class Installation(dg.ConfigurableResource[None]):
         return Endpoints.local(self.settings)
 
     @property
+    def schedules(self) -> dg.DefaultScheduleStatus:
+        """Whether schedules run before anybody has started or stopped them in the UI."""
+        return dg.DefaultScheduleStatus.RUNNING if self.settings.schedules else dg.DefaultScheduleStatus.STOPPED
+
+    @property
     def processes(self) -> list[Resource]:
         """Every process that must run, ours and the servers'."""
         return LocalPlatform(self.settings).desired()

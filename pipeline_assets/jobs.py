@@ -8,14 +8,14 @@ import dagster as dg
 
 from pipeline_assets.backfill import backfill
 from pipeline_assets.gaps import accept_gaps
-from pipeline_assets.housekeeping import prune_history
-from pipeline_assets.housekeeping import schedule as nightly
+from pipeline_assets.housekeeping import nightly, prune_history
 from pipeline_assets.repairs import repair
+from pipeline_assets.resuming import resume_connectors
 from pipeline_assets.union import replay_dead_letters
 
 
-def definitions(audits: Sequence[dg.AssetChecksDefinition]) -> dg.Definitions:
-    """All jobs; audits are no question of drift and have a job of their own."""
+def definitions(audits: Sequence[dg.AssetChecksDefinition], schedules: dg.DefaultScheduleStatus) -> dg.Definitions:
+    """All jobs; audits are no question of drift and have a job of their own. `schedules`: whether they run at first."""
     audited = [key for each in audits for key in each.check_keys]
     provision = dg.define_asset_job(
         "provision",
@@ -36,10 +36,18 @@ def definitions(audits: Sequence[dg.AssetChecksDefinition]) -> dg.Definitions:
         description="Account for every raw record since the last sound audit: each came out exactly once, in order.",
         executor_def=dg.in_process_executor,
     )
-    hourly = dg.ScheduleDefinition(
-        job=audit, cron_schedule="17 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
-    )
+    hourly = dg.ScheduleDefinition(job=audit, cron_schedule="17 * * * *", default_status=schedules)
     return dg.Definitions(
-        jobs=[provision, find_drift, repair, audit, replay_dead_letters, backfill, prune_history, accept_gaps],
-        schedules=[hourly, nightly],
+        jobs=[
+            provision,
+            find_drift,
+            repair,
+            resume_connectors,
+            audit,
+            replay_dead_letters,
+            backfill,
+            prune_history,
+            accept_gaps,
+        ],
+        schedules=[hourly, nightly(schedules)],
     )

@@ -7,24 +7,26 @@ import dagster as dg
 
 from dropless.attempts import Ailment
 from dropless.contract import load_contracts
-from dropless.errors import DroplessError
+from dropless.errors import DroplessError, NotReady
 from pipeline_assets.installation import Installation
 from pipeline_assets.presentation import table
 from resources.platform import LocalPlatform
 from resources.repair import Repair, Repairs
+from resources.waiting import until
 
 ATTEMPTS = 3
 # Doubled after each attempt.
 FIRST_PAUSE_SECONDS = 5.0
 # A mended thing is given so long to be well again.
 WELL_SECONDS = 45.0
-LOOK_SECONDS = 2.0
 # In the order in which one helps the next.
 DESCRIPTIONS = {
     "restart_dead_processes": "Start every process that should run and that supervisord has given up or was told to "
     "stop.",
     "undo_overrides": "Take back settings that somebody gave to running brokers, to our topics or to Kafka's own, and "
     "that weaken the durability table.",
+    "raise_features": "Raise features of Kafka that protect data and that somebody lowered, such as eligible leader "
+    "replicas.",
     "reapply_drifted": "Apply what is declared and differs or is missing; what would lose data is left to a person.",
     "restart_failed_tasks": "Restart connectors and tasks that have failed; those that run go on.",
     "elect_preferred_leaders": "Give every partition back to its preferred leader, so that the brokers share the work.",
@@ -74,34 +76,40 @@ def mend(chosen: Repair, say: Callable[[str], None]) -> list[Ailment]:
         DroplessError: something ails still after the last attempt; the sentence says what was tried.
     """
     first = found = chosen.find()
-    reason = ""
+    if not first:
+        return first
     for attempt in range(ATTEMPTS):
-        if not found:
-            return first
-        say(f"attempt {attempt + 1}: {'; '.join(each.detail for each in found)}")
+        say(f"attempt {attempt + 1}: {'; '.join(each.detail for each in found or first)}")
+        refused = ""
         try:
             chosen.mend()
         except DroplessError as error:
-            reason = f" {error}"
-        found = _left(chosen, found)
-        if found and attempt + 1 < ATTEMPTS:
+            refused = str(error)
+        found = _left(chosen)
+        if not found and not refused:
+            return first
+        if attempt + 1 < ATTEMPTS:
             time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
-    if found:
-        left = "; ".join(each.detail for each in found)
-        raise DroplessError(f"Given up after {ATTEMPTS} attempts: {left}.{reason}")
-    return first
+    left = "; ".join(each.detail for each in found or first)
+    raise DroplessError(f"Given up after {ATTEMPTS} attempts: {left}. {refused}".rstrip())
 
 
-def _left(chosen: Repair, found: list[Ailment]) -> list[Ailment]:
-    """What ails still, after it has had time to become well."""
-    deadline = time.monotonic() + WELL_SECONDS
-    while True:
+def _left(chosen: Repair) -> list[Ailment]:
+    """What ails still, after it has had time to become well.
+
+    Raises:
+        DroplessError: in the end nobody answers what ails.
+    """
+
+    def ails() -> str | None:
         try:
-            found = chosen.find()
-        except DroplessError:
-            # A server that was just started does not answer yet.
-            if time.monotonic() > deadline:
-                return found
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(LOOK_SECONDS)
+            return "; ".join(each.detail for each in chosen.find()) or None
+        except DroplessError as error:
+            # A server that was just started does not answer yet, or not sensibly.
+            return str(error)
+
+    try:
+        until(chosen.name, ails, WELL_SECONDS)
+    except NotReady:
+        return chosen.find()
+    return []

@@ -74,6 +74,18 @@ class Destructive(Protocol):
 
 
 @runtime_checkable
+class Holding(Protocol):
+    """An adapter whose things a person may hold back on purpose, which is no drift but has to be told."""
+
+    def held(self, desired: Sequence[Resource]) -> dict[str, str]:
+        """What is held back, by `Resource.id`, and how, as the end of a sentence.
+
+        Raises:
+            DroplessError: the system does not answer.
+        """
+
+
+@runtime_checkable
 class Pausing(Protocol):
     """An adapter whose things can be stopped while what they work on is changed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ REQUEST_SECONDS = 4
 # One broker that is silent must not cost the answers of the others.
 BROKER_SECONDS = 2
 SETTLE_SECONDS = 0.1
+METADATA_SECONDS = 1.0
 
 
 @lru_cache(maxsize=2)
@@ -47,6 +49,8 @@ class ClusterView:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
+        self._fresh = threading.Lock()
+        self._kept: tuple[float, ClusterMetadata] | None = None
 
     @cached_property
     def _admin(self) -> AdminClient:
@@ -88,7 +92,7 @@ class ClusterView:
 
     def partitions(self, topics: Collection[str]) -> list[Position]:
         """Every partition of those topics that exist."""
-        known = self._metadata().topics
+        known = self._recent_metadata().topics
         return [(name, number) for name in topics if name in known for number in known[name].partitions]
 
     def starts(self, partitions: Iterable[Position]) -> dict[Position, int]:
@@ -100,10 +104,16 @@ class ClusterView:
         return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
     def newest(self, partitions: Iterable[Position]) -> datetime | None:
-        """The time of the newest record, found by the index; None when there is none."""
+        """The time of the newest record; None when there is none."""
+        return max(self.newest_of_topics(partitions).values(), default=None)
+
+    def newest_of_topics(self, partitions: Iterable[Position]) -> dict[str, datetime]:
+        """The time of each topic's newest record, found by the index; topics without one are left out."""
         spec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
-        times = [each.timestamp for each in self._answers(partitions, spec).values() if each.timestamp >= 0]
-        return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
+        newest: dict[str, int] = {}
+        for (topic, _), answer in self._answers(partitions, spec).items():
+            newest[topic] = max(answer.timestamp, newest.get(topic, -1))
+        return {topic: datetime.fromtimestamp(at / 1000, UTC) for topic, at in newest.items() if at >= 0}
 
     def committed(self, group: str) -> dict[Position, int]:
         """What a group committed, pending transactions left out: asking for those can hang on a dead process."""
@@ -156,6 +166,13 @@ class ClusterView:
             except Unreachable:
                 silent.append(number)
         return tuple(brokers), tuple(silent)
+
+    def _recent_metadata(self) -> ClusterMetadata:
+        # Of a thousand partitions they are not small, and a look needs them again and again.
+        with self._fresh:
+            if self._kept is None or time.monotonic() - self._kept[0] > METADATA_SECONDS:
+                self._kept = time.monotonic(), self._metadata()
+            return self._kept[1]
 
     def _metadata(self) -> ClusterMetadata:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dropless.endpoints import Endpoints
-from resources.kafka_connect import failure
+from resources.kafka_connect import HELD, failure
 from resources.rest import Rest
 
 STATUS_SECONDS = 3.0
@@ -34,6 +34,11 @@ class ConnectorStatus:
     def failed(self) -> bool:
         """Whether it or a task has failed, and will not run again by itself."""
         return "FAILED" in (self.state, *self.tasks)
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody paused or stopped it; it never does that by itself."""
+        return self.state in HELD
 
     @property
     def said(self) -> str:

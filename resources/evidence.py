@@ -57,11 +57,14 @@ def look(endpoints: Endpoints, contract: Contract, since: float, memory: dict[st
     topics = {source.name: names.heartbeat_topic(table, source.name) for source in contract.sources}
     seen = _awaited(endpoints, contract, topics, since)
     captured = {source: seen[topic] for source, topic in topics.items() if topic in seen}
-    raw = {source.name: view.partitions([names.raw_topic(table, source.name)]) for source in contract.sources}
-    newest = {source: moment.timestamp() for source, places in raw.items() if (moment := view.newest(places))}
-    raw_ends = {source: view.ends(places) for source, places in raw.items()}
+    raw = {source.name: names.raw_topic(table, source.name) for source in contract.sources}
+    places = view.partitions(list(raw.values()))
+    moments, everything = view.newest_of_topics(places), view.ends(places)
+    newest = {source: moments[topic].timestamp() for source, topic in raw.items() if topic in moments}
+    raw_ends = {
+        source: {place: end for place, end in everything.items() if place[0] == topic} for source, topic in raw.items()
+    }
     followed = _Followed(endpoints, contract, memory)
-    everything = {place: end for ends in raw_ends.values() for place, end in ends.items()}
     united = followed.positions(Stage.UNION, everything)
     unified_ends = view.ends(view.partitions([names.unified_topic(table)]))
     shown = followed.positions(Stage.PINOT, unified_ends)

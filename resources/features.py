@@ -1,6 +1,6 @@
 """A Kafka cluster's finalised features, such as eligible leader replicas.
 
-No client library that we have can ask for them: this is ApiVersions, request version 3, spoken by hand
+To ask within two seconds, whatever hangs, this is ApiVersions, request version 3, spoken by hand
 (https://kafka.apache.org/protocol: flexible versions, tagged fields; the response's header has none).
 """
 
@@ -9,17 +9,20 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Final
 
+from dropless import durability
 from dropless.endpoints import Endpoints
-from dropless.errors import Unreachable
+from dropless.errors import DroplessError, Unreachable
 
 _API_VERSIONS: Final = 18
 _VERSION: Final = 3
 _FINALIZED: Final = 2
 """The tag of the finalised features."""
 _CLIENT: Final = b"dropless"
+UPDATE_MS: Final = 10_000
 
 
 def finalized_features(endpoints: Endpoints, timeout_seconds: float = 2) -> dict[str, int]:
@@ -58,6 +61,30 @@ def _connected(host: str, port: int, security: dict[str, str], timeout_seconds: 
     if certificate := security.get("ssl.certificate.location"):
         context.load_cert_chain(certificate, security.get("ssl.key.location"), security.get("ssl.key.password"))
     return context.wrap_socket(connection, server_hostname=host)
+
+
+def raise_features(endpoints: Endpoints, levels: Mapping[str, int]) -> None:
+    """Finalise these features at these levels; none is lowered.
+
+    Raises:
+        DroplessError: the brokers refuse, or do not know the feature at that level.
+        Unreachable: none answers.
+    """
+    # kafka-python makes every command start later.
+    from kafka import KafkaAdminClient  # noqa: PLC0415
+    from kafka.errors import KafkaError  # noqa: PLC0415
+
+    try:
+        client = KafkaAdminClient(**durability.reassignment_client(endpoints))
+        try:
+            answers = client.update_features(dict(levels), timeout_ms=UPDATE_MS)
+        finally:
+            client.close()
+    except KafkaError as error:
+        raise Unreachable(f"Kafka does not raise the features {', '.join(sorted(levels))}: {error}.") from None
+    if refused := {name: answer for name, answer in answers.items() if answer != "OK"}:
+        name, answer = next(iter(refused.items()))
+        raise DroplessError(f"Kafka refused to raise feature {name}: {answer}.")
 
 
 class _Reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
@@ -12,14 +13,16 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from dropless import durability, names, pinot
 from dropless.contract import Contract
 from dropless.endpoints import Endpoints
-from dropless.freshness import Signs, staleness
+from dropless.freshness import IDLE_SECONDS, Signs, staleness
 from dropless.lag import Lag
 from dropless.readers import Stage, readers
-from resources.cluster import ClusterView
+from resources.cluster import shared_view
 from resources.progress import Progress
 
 # A record that waits is there already; only its fetch takes time.
 PEEK_SECONDS = 2.0
+# So many offsets at a partition's end hold its newest record beside tombstones and markers.
+TAIL = 8
 QUERY_SECONDS = 4
 
 
@@ -36,7 +39,9 @@ def freshness(endpoints: Endpoints, contract: Contract) -> float | None:
 
 
 def _signs(endpoints: Endpoints, contract: Contract) -> dict[str, Signs]:
-    # What waits is asked for first: a record that arrives meanwhile can only make the answer fresher.
+    # In the order of the way of a row: what is known of the raw topics is on its way or has arrived by the time
+    # that what waits is asked for, and what does not wait then is visible.
+    captured = _captured(endpoints, contract)
     waiting = _waiting(endpoints, contract)
     # A contract's name is an identifier.
     query = (
@@ -44,21 +49,49 @@ def _signs(endpoints: Endpoints, contract: Contract) -> dict[str, Signs]:
         f'group by "_source" limit {pinot.UNLIMITED}'
     )
     visible = {source: newest / 1000 for source, newest in pinot.select(endpoints, query, QUERY_SECONDS).rows}
-    view = ClusterView(endpoints)
+    view = shared_view(endpoints)
+    heartbeats = {source.name: names.heartbeat_topic(contract.name, source.name) for source in contract.sources}
+    beaten = view.newest_of_topics(view.partitions(list(heartbeats.values())))
     return {
         source.name: Signs(
             newest_visible=visible.get(source.name),
-            newest_record=_newest(view, names.raw_topic(contract.name, source.name)),
-            newest_heartbeat=_newest(view, names.heartbeat_topic(contract.name, source.name)),
+            newest_record=captured[source.name].written,
+            newest_captured=captured[source.name].committed,
+            newest_heartbeat=_seconds(beaten.get(heartbeats[source.name])),
             oldest_waiting=waiting.get(source.name),
         )
         for source in contract.sources
     }
 
 
-def _newest(view: ClusterView, topic: str) -> float | None:
-    newest: datetime | None = view.newest(view.partitions([topic]))
-    return newest.timestamp() if newest else None
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None
+
+
+@dataclass(frozen=True)
+class _Captured:
+    """A raw topic's newest record: when it was written, and when it was committed at the source (if that is known)."""
+
+    written: float | None
+    committed: float | None
+
+
+def _captured(endpoints: Endpoints, contract: Contract) -> dict[str, _Captured]:
+    view = shared_view(endpoints)
+    raw = {source.name: names.raw_topic(contract.name, source.name) for source in contract.sources}
+    partitions = view.partitions(list(raw.values()))
+    newest = view.newest_of_topics(partitions)
+    found = {source: _Captured(_seconds(newest.get(topic)), None) for source, topic in raw.items()}
+    now = time.time()
+    recent = {topic for topic, at in newest.items() if now - at.timestamp() < IDLE_SECONDS}
+    places = [place for place in partitions if place[0] in recent]
+    starts, ends = view.starts(places), view.ends(places)
+    tails = [Lag(*place, max(starts[place], ends[place] - TAIL), ends[place]) for place in places]
+    for record in _records(endpoints, [each for each in tails if each.end > each.position]):
+        source_name, committed_at = _origin(record)
+        before = found[source_name]
+        found[source_name] = _Captured(before.written, max(committed_at, before.committed or 0.0))
+    return found
 
 
 def _waiting(endpoints: Endpoints, contract: Contract) -> dict[str, float]:
@@ -72,14 +105,17 @@ def _waiting(endpoints: Endpoints, contract: Contract) -> dict[str, float]:
         if lag.records
     ]
     oldest: dict[str, float] = {}
-    for record in _first_records(endpoints, behind):
+    for record in _records(endpoints, behind, first=True):
         source, committed_at = _origin(record)
         oldest[source] = min(committed_at, oldest.get(source, committed_at))
     return oldest
 
 
-def _first_records(endpoints: Endpoints, behind: Sequence[Lag]) -> Iterator[Message]:
-    """The first committed record of each partition at its reader's position; none where only markers are left."""
+def _records(endpoints: Endpoints, behind: Sequence[Lag], *, first: bool = False) -> Iterator[Message]:
+    """The committed records from each partition's position to its end, or the first of them alone.
+
+    None where only markers are left.
+    """
     if not behind:
         return
     consumer = Consumer(durability.positioned_consumer(endpoints, "dropless.watch", "dropless.freshness"))
@@ -92,10 +128,13 @@ def _first_records(endpoints: Endpoints, behind: Sequence[Lag]) -> Iterator[Mess
             if message is None:
                 break
             place = (message.topic() or "", message.partition() or 0)
-            if place in missing:
+            if place not in missing:
+                continue
+            if first or message.error() is not None:
+                # Its end is told as an error.
                 missing.remove(place)
-                if message.error() is None and message.value() is not None:
-                    yield message
+            if message.error() is None and message.value() is not None:
+                yield message
     except KafkaException:
         # A partition without a leader is lag without a date; the systems' health tells of it.
         return

@@ -200,5 +200,7 @@ def _get(url: str) -> Any:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, KafkaException):
+        return str(error.args[0].str())
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from confluent_kafka.admin import TopicDescription
 
 from dropless import names, placement
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from dropless.lag import Position
 from dropless.placement import Placement
 from dropless.plan import Action, Change, Json, Resource
 from resources.adapter import Progress
@@ -42,6 +43,9 @@ class Topics:
         described = self._admin.describe([resource.name for resource in desired])
         overrides = self._admin.overrides(list(described))
         brokers = self._admin.brokers() if described else []
+        # Before the ends are asked for: rows can only come from records that were there.
+        asked = [each for each in desired if "positions" in each.properties and each.name in described]
+        newest = self._history.newest_positions(dict.fromkeys(each.hints["table"] for each in asked))
         found = {}
         for resource in desired:
             topic = described.get(resource.name)
@@ -54,7 +58,7 @@ class Topics:
                 "config": overrides[resource.name],
             }
             if "positions" in resource.properties:
-                properties["positions"] = self._positions(resource, topic)
+                properties["positions"] = self._positions(resource, topic, newest)
             found[resource.id] = Resource(
                 resource.system, resource.kind, resource.name, managed(resource.properties, properties)
             )
@@ -138,9 +142,7 @@ class Topics:
         Reassignment(self._endpoints, self._admin.client, self._rate).move(topic.name, placed, target, progress)
         self._admin.elect_preferred(topic.name, list(placed))
 
-    def _positions(self, topic: Resource, described: TopicDescription) -> str:
-        # Before the ends are asked for: rows can only come from records that were there.
-        newest = self._history.newest_positions(topic.hints["table"])
+    def _positions(self, topic: Resource, described: TopicDescription, newest: Mapping[Position, int]) -> str:
         ends = self._admin.ends(topic.name, [partition.id for partition in described.partitions])
         here = {number: position for (name, number), position in newest.items() if name == topic.name}
         return positions(topic.hints["epoch"], ends, here)

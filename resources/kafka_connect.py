@@ -38,6 +38,8 @@ UNLISTED = frozenset(
 # Handed on to the MongoDB driver or JDBC, which know their own properties.
 PASSED_ON = ("driver.",)
 REBALANCE_SECONDS = 60
+# What only a person makes of a connector, or a change that has it read its source anew and ends by resuming it.
+HELD = {"PAUSED": "paused", "STOPPED": "stopped"}
 # How long a restarted task may still be shown as failed, since statuses travel through a topic.
 SETTLE_SECONDS = 5
 # How much of a long line's beginning and of its end is told.
@@ -90,10 +92,10 @@ class Connectors:
             raise DroplessError(passwords.mask(self._secrets, sentence))
 
     def apply(self, change: Change) -> None:
-        """Validate and put the whole configuration, and have a paused or stopped connector run.
+        """Validate and put the whole configuration, and have the connector run where that is asked for.
 
         Connect restarts the tasks that a change concerns. A connector that was deleted and is made again goes
-        on where it was, since its offsets stay.
+        on where it was, since its offsets stay. One that is paused stays so unless `state` is among the changes.
         """
         self.check(change)
         connector = change.desired
@@ -107,8 +109,14 @@ class Connectors:
         if change.action is Action.UPDATE and any(each.path == "state" for each in change.properties):
             self._call(f"resume connector {connector.name!r}", "PUT", f"{path}/resume")
 
+    def held(self, desired: Sequence[Resource]) -> dict[str, str]:
+        """The connectors that somebody paused or stopped, of those that need not run; why, by `Resource.id`."""
+        free = [each for each in desired if "state" not in each.properties]
+        states = {each.id: target_state(self._status(each.name)) for each in free}
+        return {name: f"somebody {HELD[state]} it" for name, state in states.items() if state in HELD}
+
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
-        """Wait until every connector and all of its tasks run; a failed one is restarted once.
+        """Wait until every connector and all of its tasks run, unless it is held; a failed one is restarted once.
 
         Raises:
             DroplessError: a task failed again, with the first line and the cause of its trace.
@@ -118,6 +126,8 @@ class Connectors:
         def missing() -> str | None:
             for resource in desired:
                 status = self._status(resource.name)
+                if "state" not in resource.properties and target_state(status) in HELD:
+                    continue
                 if status and (trace := failure(status)):
                     self._restart_once(resource.name, trace, restarted)
                 if reason := not_running(resource.name, status):
@@ -170,7 +180,7 @@ class _Rebalancing(Unreachable):
 def target_state(status: Mapping[str, Any] | None) -> str:
     """What a connector was told to be: PAUSED, STOPPED, or RUNNING, whether it manages to or not."""
     state = str(status["connector"]["state"]) if status else "RUNNING"
-    return state if state in ("PAUSED", "STOPPED") else "RUNNING"
+    return state if state in HELD else "RUNNING"
 
 
 def problems(config: Mapping[str, str], answer: Mapping[str, Any]) -> list[str]:

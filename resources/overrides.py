@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -19,7 +20,7 @@ from confluent_kafka.admin import (
 from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.invariants import holds
-from resources.kafka_answers import result
+from resources.kafka_answers import result, sentence
 
 REQUEST_SECONDS = 5
 FLUSHING = {"flush.messages": str(durability.FLUSH_MESSAGES), "flush.ms": str(durability.FLUSH_MS)}
@@ -58,7 +59,10 @@ class Overrides:
         Raises:
             Unreachable: Kafka does not answer.
         """
-        metadata = self._admin.list_topics(timeout=REQUEST_SECONDS)
+        try:
+            metadata = self._admin.list_topics(timeout=REQUEST_SECONDS)
+        except KafkaException as error:
+            raise sentence(error, "name its topics") from None
         wanted = [name for name in (*topics, *INTERNAL) if name in metadata.topics]
         found = list(self._of(ResourceType.TOPIC, wanted, durability.topic() | FLUSHING))
         for number in sorted(metadata.brokers):

@@ -38,7 +38,8 @@ class Progress:
         # Positions first: an end asked for later can only make the lag look longer, never negative.
         read = self._kafka.committed(reader.group) if reader.group else self._consumed(reader)
         partitions = self._kafka.partitions(reader.topics)
-        return lags(self._kafka.ends(partitions), self._kafka.starts(partitions), read)
+        starts = self._kafka.starts([each for each in partitions if each not in read])
+        return lags(self._kafka.ends(partitions), starts, read)
 
     def _consumed(self, reader: Reader) -> dict[Position, int]:
         answer = self._pinot.call(

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from dropless.desired import running
 from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Change, Plan, Resource
 from resources.adapter import Adapter, Destructive, Gradual, Pausing, Progress
-from resources.kinds import ORDER, adapter_of, adapters, by_kind, counted
+from resources.kinds import ORDER, VALIDATED_AGAINST, adapter_of, adapters, by_kind, counted
 from resources.restarts import restarted, restarts
-from resources.survey import Survey, check, preview, refusals, survey
+from resources.survey import Survey, check, held, preview, refusals, survey
 
 __all__ = [
     "ORDER",
@@ -21,6 +22,7 @@ __all__ = [
     "adapters",
     "by_kind",
     "check",
+    "held",
     "preview",
     "provision",
     "refusals",
@@ -81,7 +83,8 @@ class _Work:
         unsafe = self._allowed(refusals(todo, self.known))
         # What is paused or dropped on the way was found in its place when the plan was made.
         outdated = self._pause(desired, restarted(todo, unsafe))
-        for kind, resources in by_kind(desired).items():
+        for kind, declared in by_kind(desired).items():
+            resources = self._resumed(declared, unsafe) if kind == "connector" else declared
             adapter = adapter_of(kind, self.known)
             changes = preview(resources, self.known) if outdated else todo
             for change in (each for each in changes.changes if each.desired.kind == kind):
@@ -105,6 +108,13 @@ class _Work:
         if restarts(change):
             # One after the other: the others do its work meanwhile.
             adapter.wait_ready([change.desired], self.ready_seconds)
+
+    def _resumed(self, connectors: Sequence[Resource], unsafe: Collection[str]) -> list[Resource]:
+        # What read a source that was replaced was stopped for that; what a person stopped is left alone.
+        sources = VALIDATED_AGAINST["connector"]
+        return [
+            running(each) if any(f"{kind}:{each.name}" in unsafe for kind in sources) else each for each in connectors
+        ]
 
     def _allowed(self, refused: Mapping[str, DroplessError]) -> Collection[str]:
         for name, error in refused.items():

@@ -14,18 +14,21 @@ from dropless.attempts import Ailment
 from dropless.contract import Contract
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
-from dropless.invariants import unpreferred
+from dropless.invariants import FEATURES, unpreferred
 from dropless.plan import Change, Plan, Resource
 from resources.adapter import Adapter
 from resources.cluster import ClusterView
 from resources.connect_status import ConnectStatus
+from resources.features import finalized_features, raise_features
 from resources.kafka_answers import result
 from resources.overrides import Overrides
 from resources.platform import LocalPlatform
 from resources.provisioning import by_kind, check, preview, provision
 
-# supervisord is at work on the others: it starts, restarts or stops them.
-DEAD: Final = ("FATAL", "EXITED", "STOPPED", "UNKNOWN", "MISSING")
+# supervisord is at work on the others: it starts or stops them. What it tries to start again and again does not run.
+DEAD: Final = ("BACKOFF", "FATAL", "EXITED", "STOPPED", "UNKNOWN", "MISSING")
+# What has been started is dead again, or does its work, after so long.
+HEALTHY_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,11 @@ class Repairs:
 
     @property
     def kinds(self) -> tuple[Repair, ...]:
-        """Dead processes, overrides, drift, failed tasks, displaced leaders."""
+        """Dead processes, overrides, lowered features, drift, failed tasks, displaced leaders."""
         return (
             Repair("restart_dead_processes", self._dead, self._start),
             Repair("undo_overrides", self._weakened, self._undo),
+            Repair("raise_features", self._lowered, self._raise),
             Repair("reapply_drifted", self._drifted, self._reapply),
             Repair("restart_failed_tasks", self._failed, self._restart),
             Repair("elect_preferred_leaders", self._displaced, self._elect),
@@ -87,6 +91,7 @@ class Repairs:
         dead = {each.system for each in self._platform.status() if each.state in DEAD}
         for system in dict.fromkeys(each.system for each in self._platform.processes if each.system in dead):
             self._platform.start(system)
+            self._platform.wait_healthy(system, HEALTHY_SECONDS)
 
     def _weakened(self) -> list[Ailment]:
         found = self._overrides.find(self._topics)
@@ -95,6 +100,20 @@ class Repairs:
     def _undo(self) -> None:
         for each in self._overrides.find(self._topics):
             self._overrides.undo(each)
+
+    def _lowered(self) -> list[Ailment]:
+        levels = finalized_features(self._endpoints)
+        return [
+            Ailment(f"feature:{name}", f"feature {name} is at level {levels.get(name, 0)}, not {level}")
+            for name, (level, _) in FEATURES.items()
+            if levels.get(name, 0) < level
+        ]
+
+    def _raise(self) -> None:
+        levels = finalized_features(self._endpoints)
+        lowered = {name: level for name, (level, _) in FEATURES.items() if levels.get(name, 0) < level}
+        if lowered:
+            raise_features(self._endpoints, lowered)
 
     @property
     def _topics(self) -> list[str]:

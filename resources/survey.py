@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dropless.errors import DroplessError
 from dropless.plan import Plan, Resource, plan
-from resources.adapter import Adapter, Preflight, Progress
+from resources.adapter import Adapter, Holding, Preflight, Progress
 from resources.kinds import VALIDATED_AGAINST, adapter_of, by_kind, counted
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What provisioning would change, what of that would be refused, and what could not be looked at.
+    """What provisioning would change, what of that would be refused, what could not be looked at, what is held back.
 
     `refused` goes by `Resource.id`; a refusal that is `Unsafe` is lifted by allowing destructive changes.
-    `unseen` goes by kind.
+    `unseen` goes by kind. `held` goes by `Resource.id`, and says who holds it back: it stays so.
     """
 
     plan: Plan
     refused: Mapping[str, DroplessError]
     unseen: Mapping[str, DroplessError]
+    held: Mapping[str, str] = field(default_factory=dict)
 
 
 def survey(desired: Sequence[Resource], known: Mapping[str, Adapter], progress: Progress = lambda _: None) -> Survey:
@@ -39,7 +40,21 @@ def survey(desired: Sequence[Resource], known: Mapping[str, Adapter], progress: 
             seen += resources
     todo = plan(seen, observed)
     progress("asking whether anything would be refused")
-    return Survey(todo, refusals(todo, known), unseen)
+    return Survey(todo, refusals(todo, known), unseen, held(seen, known))
+
+
+def held(desired: Sequence[Resource], known: Mapping[str, Adapter]) -> dict[str, str]:
+    """What somebody holds back on purpose, by `Resource.id`: no change of a plan, but to be told.
+
+    Raises:
+        DroplessError: a system does not answer.
+    """
+    found: dict[str, str] = {}
+    for kind, resources in by_kind(desired).items():
+        adapter = adapter_of(kind, known)
+        if isinstance(adapter, Holding):
+            found |= adapter.held(resources)
+    return found
 
 
 def preview(desired: Sequence[Resource], known: Mapping[str, Adapter], progress: Progress = lambda _: None) -> Plan:

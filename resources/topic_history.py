@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cached_property
 from urllib.parse import quote
 
 from dropless import names
 from dropless.desired.schema_registry import epoch_of
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError
+from dropless.errors import DroplessError, Unreachable
 from dropless.lag import Position
 from dropless.pinot import UNLIMITED, select
 from dropless.plan import Resource
 from resources.rest import Rest
+
+# Who looks at topics waits for Kafka, and not for Pinot.
+QUERY_SECONDS = 3
 
 
 class TopicHistory:
@@ -43,15 +47,20 @@ class TopicHistory:
             return None
         return epoch_of(json.loads(response.json()["schema"]))
 
-    def newest_positions(self, table: str) -> dict[Position, int]:
-        """The greatest `_position` that a row of each raw partition has; empty when Pinot cannot tell."""
-        query = (
-            'select "_topic", "_partition", max("_position") '  # noqa: S608 - a contract's name is an identifier
-            f'from "{table}" where "_position" >= 0 group by "_topic", "_partition" limit {UNLIMITED}'
-        )
-        try:
-            answer = select(self._endpoints, query)
-        except DroplessError:
+    def newest_positions(self, tables: Iterable[str]) -> dict[Position, int]:
+        """The greatest `_position` that a row of each raw partition has; of what Pinot can tell."""
+        found: dict[Position, int] = {}
+        for table in tables:
+            query = (
+                'select "_topic", "_partition", max("_position") '  # noqa: S608 - a contract's name is an identifier
+                f'from "{table}" where "_position" >= 0 group by "_topic", "_partition" limit {UNLIMITED}'
+            )
             # Not made yet, or away: then its own part of the plan says so.
-            return {}
-        return {(topic, int(partition)): int(position) for topic, partition, position in answer.rows}
+            try:
+                answer = select(self._endpoints, query, QUERY_SECONDS)
+            except Unreachable:
+                break
+            except DroplessError:
+                continue
+            found |= {(topic, int(partition)): int(position) for topic, partition, position in answer.rows}
+        return found

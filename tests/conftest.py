@@ -50,6 +50,7 @@ def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
         "DROPLESS_TOPOLOGY": "compact",
         # Tests break things and look at them; those of repairs start them themselves.
         "DROPLESS_REPAIRS": "off",
+        "DROPLESS_SCHEDULES": "off",
     }
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)

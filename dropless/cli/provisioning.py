@@ -23,13 +23,14 @@ from dropless.settings import Settings
 from resources.adapter import Adapter
 from resources.pinot_changes import note
 from resources.platform import LocalPlatform
-from resources.provisioning import Survey, adapters, provision, select, survey
+from resources.provisioning import Survey, adapters, held, provision, select, survey
 from resources.source_columns import Unknown, unknown_columns
 from resources.topic_admin import MOVE_BYTES_PER_SECOND
 
 DRIFT = 3
 # Longer values, such as a whole list of columns, are cut on a terminal; `--json` has them whole.
 WIDTH = 100
+RESUME = "`dropless apply --resume` has it run on."
 MOVE_MEGABYTES = MOVE_BYTES_PER_SECOND // 1_000_000
 
 Only = Annotated[str | None, typer.Option(help="One kind, or one thing: topic, or topic:unified.orders.")]
@@ -37,11 +38,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the plan for machine
 Destructive = Annotated[
     bool, typer.Option("--allow-destructive", help="Also what loses something; the plan says what would be lost.")
 ]
+Resume = Annotated[bool, typer.Option(help="Also have connectors run on that somebody paused or stopped.")]
 MoveRate = Annotated[int, typer.Option(min=1, help="MB a second that a broker may spend on moving replicas.")]
 
 
 def plan(*, only: Only = None, as_json: AsJson = False, allow_destructive: Destructive = False) -> None:
     """Show what differs from the contracts, property by property; change nothing.
+
+    A connector that somebody paused or stopped is no difference; it is told.
 
     Exits with 0 if nothing differs, with 3 if something does, with 1 if something cannot be looked at or a
     change would be refused.
@@ -65,16 +69,21 @@ def apply(
     only: Only = None,
     as_json: AsJson = False,
     allow_destructive: Destructive = False,
+    resume: Resume = False,
     move_rate: MoveRate = MOVE_MEGABYTES,
 ) -> None:
     """Make everything as the contracts say, and wait until it works; doing it twice is doing it once.
 
+    A connector that somebody paused or stopped stays so without --resume.
+
     Example: dropless apply --only connector:orders.store
     """
     resources, known = _everything(only, move_rate)
+    resources = [desired.running(each) for each in resources] if resume else resources
     with interruptible(), _progress() as status:
         changes = provision(resources, known, status.update, allow_destructive=allow_destructive)
-    show(Survey(changes, {}, {}), as_json=as_json)
+        left = held(resources, known)
+    show(Survey(changes, {}, {}, left), as_json=as_json)
     if not as_json and not changes.empty:
         Console().print("[green]Applied, and seen working.[/]")
 
@@ -95,6 +104,8 @@ def show(found: Survey, *, as_json: bool, unknown: Sequence[Unknown] = ()) -> No
         console.print(Text(f"? {kind}: {error}", style="bold red"), soft_wrap=True)
     for each in unknown:
         console.print(Text(f"! {each}", style="yellow"), soft_wrap=True)
+    for name, how in found.held.items():
+        console.print(Text(f"= {name}: {how}, so it stays. {RESUME}", style="magenta"), soft_wrap=True)
     if not found.plan.empty:
         console.print(_summary(found))
     elif not found.unseen:
@@ -102,7 +113,10 @@ def show(found: Survey, *, as_json: bool, unknown: Sequence[Unknown] = ()) -> No
 
 
 def machine_readable(found: Survey) -> list[dict[str, Json]]:
-    """One object per change, and one with the action `unknown` per kind that could not be looked at."""
+    """One object per change; with the action `unknown` one per kind that could not be looked at.
+
+    With the action `held` one per thing that somebody holds back.
+    """
     changes = [
         each
         | {
@@ -116,7 +130,12 @@ def machine_readable(found: Survey) -> list[dict[str, Json]]:
     unseen: list[dict[str, Json]] = [
         {"action": "unknown", "kind": kind, "reason": str(error)} for kind, error in found.unseen.items()
     ]
-    return changes + unseen
+    kept: list[dict[str, Json]] = [
+        {"action": "held", "kind": kind, "name": name, "reason": how}
+        for each, how in found.held.items()
+        for kind, _, name in [each.partition(":")]
+    ]
+    return changes + unseen + kept
 
 
 def trees(found: Survey) -> list[Tree]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dropless.contract import Contract
 from dropless.desired.databases import mongodb_sources, postgresql_sources
 from dropless.desired.kafka import topics
-from dropless.desired.kafka_connect import connectors
+from dropless.desired.kafka_connect import connectors, running
 from dropless.desired.pinot import pinot_schemas, pinot_tables
 from dropless.desired.schema_registry import subjects
 from dropless.desired.storage import buckets, s3_users
@@ -22,6 +22,7 @@ __all__ = [
     "pinot_schemas",
     "pinot_tables",
     "postgresql_sources",
+    "running",
     "s3_users",
     "subjects",
     "topics",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from dropless import durability, names
@@ -27,6 +28,8 @@ Config = dict[str, str]
 def connectors(contract: Contract, endpoints: Endpoints) -> list[Resource]:
     """A connector per source, whose only topics are the raw, the heartbeat and the signal topic of that source.
 
+    Whether it runs is not said: one that somebody paused stays paused (`running` asks for more).
+
     Raises:
         DroplessError: a source's server is named by an environment variable that is not set.
     """
@@ -38,10 +41,17 @@ def connectors(contract: Contract, endpoints: Endpoints) -> list[Resource]:
         if source.mongodb:
             config |= _mongodb(contract.name, source.name, source.mongodb, endpoints)
         name = names.connector(contract.name, source.name)
-        properties = {"state": "RUNNING", "config": dict(sorted(config.items()))}
+        properties = {"config": dict(sorted(config.items()))}
         hints = {"table": contract.name, "epoch": source.epoch}
         made.append(Resource("kafka_connect", "connector", name, properties, hints, exact=frozenset({"config"})))
     return made
+
+
+def running(resource: Resource) -> Resource:
+    """The same connector, which has to run even if somebody paused or stopped it; other things as they are."""
+    if resource.kind != "connector":
+        return resource
+    return replace(resource, properties={"state": "RUNNING", **resource.properties})
 
 
 def _common(table: str, source: Source) -> Config:

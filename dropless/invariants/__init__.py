@@ -12,13 +12,14 @@ from dropless.invariants.clients import (
     texts,
     under,
 )
-from dropless.invariants.cluster import INVARIANTS, Broker, Cluster, Partition, Topic, findings, unpreferred
+from dropless.invariants.cluster import FEATURES, INVARIANTS, Broker, Cluster, Partition, Topic, findings, unpreferred
 from dropless.invariants.groups import GROUPS, Group, Groups
 from dropless.invariants.model import Finding, Invariant, holds
 
 __all__ = [
     "CLIENTS",
     "CONNECTOR",
+    "FEATURES",
     "GROUPS",
     "INVARIANTS",
     "PINOT",

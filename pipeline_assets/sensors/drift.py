@@ -98,15 +98,20 @@ def _report(tick: Tick, resources: Sequence[Resource], answer: tuple[Plan, list[
 
 
 def _request(tick: Tick, ailments: Sequence[Ailment]) -> None:
+    check = dg.AssetCheckKey(WATCH, HELP)
+    if not tick.installation.settings.repairs:
+        # What nobody tried to repair has not been tried in vain, once repairs are switched on.
+        tick.memory.pop("requests", None)
+        tick.judge(check, Verdict(True, "Repairs are switched off: people are told, and nothing is tried."))
+        return
     requests = Requests(tick.memory.get("requests", {}))
     key = requests.look(ailments, tick.now)
     tick.memory["requests"] = requests.as_state()
-    if key and tick.installation.settings.repairs:
+    if key:
         tick.runs.append(
             dg.RunRequest(run_key=key, tags={"dropless/reason": ", ".join(sorted(e.id for e in ailments))[:250]})
         )
     left = [each for each in ailments if each.id in requests.given_up]
-    check = dg.AssetCheckKey(WATCH, HELP)
     if left:
         said = f"Repaired again and again without success, and now left to you: {'; '.join(e.detail for e in left)}."
         tick.judge(check, Verdict(False, said))

@@ -28,8 +28,10 @@ from resources.progress import Progress
 
 FRESH = "fresh_enough"
 PROMISE = "Answers are no further behind the sources than the contract allows, at the best moment of the last minutes."
-# Five looks, half a minute apart.
-WINDOW_LOOKS = 5
+WINDOW_SECONDS = 150.0
+# Right after a start one look tells how long nothing was heard: the first heartbeat is still to come.
+LEAST_LOOKS = 2
+AGAIN_SECONDS = 12.0
 OBSERVE_SECONDS = 60.0
 # Well inside the shortest window that a freshness policy can have.
 CONFIRM_SECONDS = 25
@@ -69,6 +71,7 @@ def flow(contracts: Sequence[Contract]) -> dg.Definitions:
         "everything its sources have is reported as well, since it is fresh even when nothing happens.",
         specs,
         look,
+        again_after=AGAIN_SECONDS,
     )
 
 
@@ -79,14 +82,9 @@ def _known(answer: Any, otherwise: Any) -> Any:
 def _topics(endpoints: Endpoints, contract: Contract) -> dict[str, tuple[list[int], datetime]]:
     view = shared_view(endpoints)
     raw = [names.raw_topic(contract.name, source.name) for source in contract.sources]
-    found = {}
-    for topic in (*raw, names.unified_topic(contract.name), names.dead_topic(contract.name)):
-        partitions = view.partitions([topic])
-        ends = view.ends(partitions)
-        newest = view.newest(partitions)
-        if newest is not None:
-            found[topic] = sorted(ends.values()), newest
-    return found
+    partitions = view.partitions([*raw, names.unified_topic(contract.name), names.dead_topic(contract.name)])
+    ends, newest = view.ends(partitions), view.newest_of_topics(partitions)
+    return {topic: (sorted(end for (of, _), end in ends.items() if of == topic), at) for topic, at in newest.items()}
 
 
 def _tell_topic(tick: Tick, topic: str, ends: Sequence[int], newest: datetime) -> None:
@@ -120,24 +118,25 @@ def _judge_freshness(tick: Tick, contract: Contract, age: float | DroplessError 
     if isinstance(age, DroplessError):
         tick.judge(check, Verdict(False, str(age)))
         return
-    window: list[float] = tick.memory.setdefault(f"{contract.name}.freshness", [])
     if age is None:
         tick.judge(check, Verdict(False, "No row and no heartbeat tells how fresh the table is.", risk=False))
         return
-    window[:] = [*window, age][-WINDOW_LOOKS:]
+    window = [(at, each) for at, each in tick.memory.get(f"{contract.name}.ages", []) if tick.now - at < WINDOW_SECONDS]
+    window.append((tick.now, age))
+    tick.memory[f"{contract.name}.ages"] = window
     # Under transactions freshness is a sawtooth: only its lowest point over a while tells of a delay (pinot#17598).
-    lowest = min(window)
+    lowest = min(each for _, each in window)
     metadata = {
         "freshness_seconds": dg.MetadataValue.float(round(age, 3)),
         "lowest_freshness_seconds": dg.MetadataValue.float(round(lowest, 3)),
     }
     tick.tell(dg.AssetObservation(asset, metadata=metadata), {"at": tick.now}, pause=OBSERVE_SECONDS)
     limits = contract.freshness
-    if lowest <= limits.warn or len(window) < WINDOW_LOOKS:
+    if lowest <= limits.warn or len(window) < LEAST_LOOKS:
         tick.judge(check, Verdict(True, PROMISE, metadata=metadata))
         return
     limit = limits.fail if lowest > limits.fail else limits.warn
-    said = f"Answers are at least {lowest:.0f} s behind the sources; the contract allows {limit} s."
+    said = f"Answers may be {lowest:.0f} s behind the sources, at the best moment; the contract allows {limit} s."
     tick.judge(check, Verdict(False, said, lowest > limits.fail, metadata), {"limit": limit})
 
 

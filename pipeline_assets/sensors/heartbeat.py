@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ OBSERVE_SECONDS = 120.0
 LIMIT_SECONDS = 20.0
 WORKS = "connector_works"
 ARRIVES = "heartbeats_arrive"
+HOW_TO_RESUME = "Somebody paused or stopped it, and so it stays; the job `resume_connectors` has it run on."
 PROMISES = {
     WORKS: "The connector and its tasks run, and a heartbeat written to the source has just come out of it.",
     ARRIVES: "A heartbeat written to every source a moment ago, and so everything committed before it, is here.",
@@ -100,6 +101,7 @@ def _judge(tick: Tick, contract: Contract, flow: Flow, answers: Mapping[str, Any
             statuses, name, ways[source.name][0], flow.newest_raw.get(source.name), beaten=answers.get(name), now=now
         )
         tick.judge(dg.AssetCheckKey(_connector(contract, source), WORKS), verdict)
+    paused = {source.name for source in contract.sources if _paused(statuses, contract, source)}
     positions = {Reads.UNION: 1, Reads.PINOT: 2, Reads.LAKE: 3}
     for reader in readers(contract):
         place = positions[reader.stage]
@@ -108,7 +110,14 @@ def _judge(tick: Tick, contract: Contract, flow: Flow, answers: Mapping[str, Any
             source: held_up_by((*way[:2], *((way[place],) if place > 1 else ())), now) for source, way in ways.items()
         }
         ages = {source: now - passed for source, way in ways.items() if (passed := way[place].through) is not None}
-        _arrives(tick, reader, held, ages, flow.problems.get(reader.stage.value))
+        _arrives(tick, reader, held, ages, problem=flow.problems.get(reader.stage.value), paused=paused)
+
+
+def _paused(statuses: Mapping[str, ConnectorStatus] | DroplessError, contract: Contract, source: Source) -> bool:
+    if isinstance(statuses, DroplessError):
+        return False
+    status = statuses.get(names.connector(contract.name, source.name))
+    return status is not None and status.held
 
 
 def _way(tick: Tick, contract: Contract, source: Source, flow: Flow, grace: float) -> tuple[Stage, ...]:
@@ -153,10 +162,11 @@ def _works(
         "worker": dg.MetadataValue.text(status.worker),
     }
     if not status.running:
-        # Somebody paused it on purpose, which is no failure but is not working either.
-        paused = status.state in ("PAUSED", "STOPPED")
         reason = f": {status.trace}" if status.trace else "."
-        return Verdict(False, f"It is {status.said}{reason}", risk=not paused, metadata=metadata)
+        if status.held:
+            # On purpose, which is no failure but is not working either.
+            reason = f". {HOW_TO_RESUME}"
+        return Verdict(False, f"It is {status.said}{reason}", risk=not status.held, metadata=metadata)
     signs = [each for each in (capture.through, newest_raw) if each is not None]
     if capture.late(now) and now - max(signs, default=0.0) > capture.limit:
         since = f"for {now - max(signs):.0f} s" if signs else "ever"
@@ -170,10 +180,18 @@ def _works(
 
 
 def _arrives(
-    tick: Tick, reader: Reader, held: Mapping[str, Stage | None], ages: Mapping[str, float], problem: str | None
+    tick: Tick,
+    reader: Reader,
+    held: Mapping[str, Stage | None],
+    ages: Mapping[str, float],
+    *,
+    problem: str | None,
+    paused: Collection[str],
 ) -> None:
     asset = written_by(reader)
     late = {source: stage for source, stage in held.items() if stage}
+    # The connector comes first on the way: of a source whose connector is paused, it alone is late.
+    resting = {source for source in late if source in paused}
     metadata: dict[str, dg.MetadataValue] = {
         f"heartbeat_age_seconds_{source}": dg.MetadataValue.float(round(age, 3)) for source, age in ages.items()
     }
@@ -186,10 +204,11 @@ def _arrives(
         tick.judge(check, Verdict(True, PROMISES[ARRIVES], metadata=metadata), {})
         return
     parts = [
-        f"{source}: {stage.name} holds it up, "
+        f"{source}: {stage.name} {'is paused by somebody' if source in resting else 'holds it up'}, "
         + (f"the newest that passed is {tick.now - stage.through:.0f} s old" if stage.through else "none has passed")
         for source, stage in late.items()
     ]
     description = f"Heartbeats are late. {'; '.join(parts)}.{f' {problem}' if problem else ''}"
     who = sorted((source, stage.name) for source, stage in late.items())
-    tick.judge(check, Verdict(False, description, metadata=metadata), {"held": who})
+    # What somebody paused is told as long as it is paused, but puts nothing at risk.
+    tick.judge(check, Verdict(False, description, len(resting) < len(late), metadata), {"held": who})

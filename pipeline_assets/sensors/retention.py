@@ -27,8 +27,8 @@ CHECK = "changes_are_kept"
 PROMISE = "The source keeps every change until the connector has read it, and none is missing."
 OBSERVE_SECONDS = 300.0
 HOW_TO_REPAIR = (
-    "The changes in between cannot be read any more: have the table read anew (stop the connector, delete its "
-    "offsets, drop the slot, apply), reconcile, and then run the job `accept_gaps`."
+    "The changes in between cannot be read any more: have the table read anew (`dropless apply "
+    "--allow-destructive`), reconcile, and then run the job `accept_gaps`."
 )
 
 

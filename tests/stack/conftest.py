@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from differing import Known
 from webserver import Webserver
 
-from dropless import durability
+from dropless import desired, durability
+from dropless.contract import load_contracts
 from dropless.endpoints import Endpoints
+from dropless.plan import Resource
+from dropless.settings import Settings
+from resources.provisioning import adapters
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +23,13 @@ def web(endpoints: Endpoints) -> Webserver:
 @pytest.fixture(scope="module")
 def kafka(endpoints: Endpoints) -> AdminClient:
     return AdminClient(durability.admin_client(endpoints, "dropless.test"))
+
+
+@pytest.fixture(scope="module")
+def known(endpoints: Endpoints) -> Known:
+    return adapters(endpoints)
+
+
+@pytest.fixture(scope="module")
+def everything(settings: Settings, endpoints: Endpoints) -> dict[str, Resource]:
+    return {each.id: each for each in desired.everything(load_contracts(settings.contracts), endpoints)}

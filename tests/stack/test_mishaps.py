@@ -9,13 +9,14 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg import errors, sql
+from watching import Watch, watch
 
 from dropless import databases, desired, durability, names, pinot
 from dropless.contract import Contract, parse_contract
@@ -25,9 +26,10 @@ from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Action, Change, Plan, Resource
 from dropless.settings import Settings
 from dropless.union.ledger import Finding
+from pipeline_assets.sensors import retention
 from resources.adapter import Adapter
 from resources.audit import audit
-from resources.provisioning import adapters, preview, provision
+from resources.provisioning import adapters, preview, provision, survey
 from resources.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -112,8 +114,9 @@ class Table:
         mine = [each for each in desired.everything([self.contract], self.endpoints) if each.system != "minio"]
         return [*mine, self.worker.desired(self.contract)]
 
-    def apply(self, **options: bool) -> Plan:
-        return provision(self.everything, self.known, **options)
+    def apply(self, *, resume: bool = False, **options: bool) -> Plan:
+        wanted = [desired.running(each) for each in self.everything] if resume else self.everything
+        return provision(wanted, self.known, **options)
 
     def plan(self) -> dict[str, set[str]]:
         """What differs, by thing."""
@@ -229,18 +232,45 @@ def test_a_deleted_connector_a_dropped_pinot_table_and_a_dead_process_are_made_a
     assert table.apply().empty
 
 
-def test_a_paused_connector_is_drift(table: Table) -> None:
-    httpx.put(f"{table.connect_url}/pause", timeout=60).raise_for_status()
-    paused = {f"connector:{table.connector}": {"state"}}
-    until("Connect", lambda: None if table.plan() == paused else "it is not paused yet", 30)
+@pytest.mark.parametrize(("command", "how"), [("pause", "paused"), ("stop", "stopped")])
+def test_what_an_operator_paused_is_told_and_resumed_only_when_that_is_asked_for(
+    table: Table, command: str, how: str
+) -> None:
+    httpx.put(f"{table.connect_url}/{command}", timeout=60).raise_for_status()
+    told = {f"connector:{table.connector}": f"somebody {how} it"}
+    until("Connect", lambda: None if survey(table.everything, table.known).held == told else "not yet", 30)
+    assert table.plan() == {}
     table.insert()
-    table.apply()
+    # Another setting is put right without resuming it.
+    config = httpx.get(f"{table.connect_url}/config", timeout=60).json() | {"max.batch.size": "17"}
+    httpx.put(f"{table.connect_url}/config", json=config, timeout=60).raise_for_status()
+    until("Connect", lambda: None if table.plan() else "not changed yet", 30)
+    assert not table.apply().empty
+    assert survey(table.everything, table.known).held == told
+    table.apply(resume=True)
     table.await_rows()
+    assert survey(table.everything, table.known).held == {}
 
 
-def test_a_dropped_slot_is_a_gap_and_the_table_is_read_anew_when_that_is_allowed(table: Table) -> None:
+def test_a_dropped_slot_is_a_gap_and_the_table_is_read_anew_when_that_is_allowed(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table.stop_connector()
-    table.drop_slot()
+    with watched_only(table, tmp_path, monkeypatch) as watched:
+        kept = f"postgresql_source/{table.connector}:changes_are_kept"
+
+        def said() -> str:
+            watched.tick("retention")
+            return watched.failing([kept]).get(kept, "")
+
+        until("PostgreSQL", lambda: None if "Nobody reads from the slot; it holds back" in said() else said(), 30)
+        before = retained(watched, table)
+        table.execute("select pg_logical_emit_message(true, 'x', repeat('x', 1000000))")
+        monkeypatch.setattr(retention, "OBSERVE_SECONDS", 0.0)
+        watched.tick("retention")
+        assert retained(watched, table) >= before + 1_000_000
+        table.drop_slot()
+        assert "There is a gap: the replication slot is gone" in said()
     table.insert()
     assert "slot" in table.plan()[f"postgresql_source:{table.connector}"]
     with pytest.raises(Unsafe, match=r"is gone: changes of public\.items .* had not read are lost.*then reconcile"):
@@ -248,6 +278,29 @@ def test_a_dropped_slot_is_a_gap_and_the_table_is_read_anew_when_that_is_allowed
     table.apply(allow_destructive=True)
     table.await_rows()
     assert table.plan() == {}
+    # A slot that was made anew looks sound: the gap is told until a person has dealt with it.
+    with watched_only(table, tmp_path, monkeypatch) as watched:
+        watched.tick("retention")
+        assert "There is a gap" in watched.failing([kept])[kept]
+        config = {"ops": {"accept_gap": {"config": {"connector": table.connector}}}}
+        assert watched.run("accept_gaps", config).success
+        until("The slot", lambda: watched.tick("retention") and watched.failing([kept]).get(kept), 30)
+
+
+@contextmanager
+def watched_only(table: Table, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    """Sensors over this table alone, which remember what they saw."""
+    with monkeypatch.context() as only:
+        only.setenv("DROPLESS_CONTRACTS", str(table.folder))
+        with watch(folder) as watched:
+            yield watched
+
+
+def retained(watched: Watch, table: Table) -> int:
+    observed = watched.observed[f"postgresql_source/{table.connector}"]
+    value = observed.metadata["retained_bytes"].value
+    assert isinstance(value, int)
+    return value
 
 
 def test_a_dropped_publication_is_not_made_anew_under_the_slot(table: Table) -> None:
@@ -302,6 +355,6 @@ def test_a_raw_topic_that_was_made_anew_by_hand_is_seen(table: Table) -> None:
         table.apply()
     table.change_all(8)
     table.declare(epoch=epoch)
-    table.apply()
+    table.apply(resume=True)
     table.await_rows(pieces=8)
     assert table.plan() == {}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,66 +11,28 @@ from dataclasses import replace
 import httpx
 import psycopg
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    NewTopic,
     ResourceType,
 )
+from differing import differences, drift
 from minio.credentials.providers import StaticProvider
 from minio.minioadmin import MinioAdmin
 from program import DROPLESS
 from psycopg import sql
 
-from dropless import databases, desired, durability, names, passwords
-from dropless.contract import load_contracts
+from dropless import databases, durability, names, passwords
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.plan import Action, Resource
-from dropless.settings import Settings
 from local_stack.systems import stop_waves
-from resources.adapter import Adapter
 from resources.bring_up import start_all
-from resources.cluster import ClusterView
-from resources.committed import CommittedReader
-from resources.minio import s3_client
 from resources.platform import LocalPlatform
 from resources.provisioning import adapters, check, preview, provision
 from resources.waiting import until
-
-Known = dict[str, Adapter]
-
-
-@pytest.fixture(scope="module")
-def known(endpoints: Endpoints) -> Known:
-    return adapters(endpoints)
-
-
-@pytest.fixture(scope="module")
-def everything(settings: Settings, endpoints: Endpoints) -> dict[str, Resource]:
-    return {each.id: each for each in desired.everything(load_contracts(settings.contracts), endpoints)}
-
-
-@pytest.fixture
-def admin(endpoints: Endpoints) -> AdminClient:
-    return AdminClient(durability.admin_client(endpoints))
-
-
-def differences(known: Known, *resources: Resource) -> list[tuple[str, object, object]]:
-    return [
-        (each.path, each.before, each.after)
-        for change in preview(resources, known).changes
-        for each in change.properties
-    ]
-
-
-def drift(known: Known, resource: Resource) -> list[tuple[str, object, object]]:
-    """The differences, once there are some: a change by hand reaches the last node a moment after the first."""
-    until("the drift", lambda: None if differences(known, resource) else "nothing differs yet", 10)
-    return differences(known, resource)
 
 
 def running(platform: LocalPlatform, names: Sequence[str]) -> str | None:
@@ -132,27 +92,27 @@ class TestTheWhole:
 
 class TestTopics:
     @pytest.fixture
-    def probe(self, admin: AdminClient) -> Iterator[Resource]:
+    def probe(self, kafka: AdminClient) -> Iterator[Resource]:
         config = durability.topic() | {"retention.ms": "1000000"}
         properties = {"partitions": 2, "replication_factor": 3, "config": config}
         # A deleted topic is still known to some brokers for a moment: never the same name twice.
         name = f"probe.{uuid.uuid4().hex[:8]}"
         yield Resource("kafka", "topic", name, properties, {"keyed": False})
-        for future in admin.delete_topics([name], operation_timeout=10).values():
+        for future in kafka.delete_topics([name], operation_timeout=10).values():
             future.result()
 
     def test_a_topic_is_made_as_declared_and_is_there_once(self, known, probe):
         assert [change.action for change in provision([probe], known).changes] == [Action.CREATE]
         assert provision([probe], known).empty
 
-    def test_drift_is_shown_and_repaired_and_what_is_unmanaged_stays(self, known, probe, admin):
+    def test_drift_is_shown_and_repaired_and_what_is_unmanaged_stays(self, known, probe, kafka):
         provision([probe], known)
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
             for name, value in (("retention.ms", "5"), ("segment.bytes", "1048576"))
         ]
         target = ConfigResource(ResourceType.TOPIC, probe.name, incremental_configs=entries)
-        admin.incremental_alter_configs([target])[target].result()
+        kafka.incremental_alter_configs([target])[target].result()
         assert drift(known, probe) == [("config/retention.ms", "5", "1000000")]
         provision([probe], known)
         with_unmanaged = replace(probe, properties={"config": {"segment.bytes": "1048576"}})
@@ -166,156 +126,6 @@ class TestTopics:
         provision([grown], known)
         with pytest.raises(Unsafe, match="lose their records"):
             provision([probe], known)
-
-
-class TestMoving:
-    """Replicas are copied to other brokers under traffic, throttled, and nothing is lost."""
-
-    @pytest.fixture
-    def topic(self, admin: AdminClient) -> Iterator[Resource]:
-        config = durability.topic()
-        name = f"probe.{uuid.uuid4().hex[:8]}"
-        placed = [[1, 2], [1, 2], [1, 2]]
-        fresh = NewTopic(name, 3, replica_assignment=placed, config=config)
-        admin.create_topics([fresh], operation_timeout=10)[name].result()
-        properties = {"partitions": 3, "replication_factor": 3, "placement": "even", "config": config}
-        yield Resource("kafka", "topic", name, properties, {"keyed": False})
-        admin.delete_topics([name], operation_timeout=10)[name].result()
-
-    def test_a_third_replica_is_made_under_traffic_and_an_interruption_leaves_nothing(self, endpoints, topic, admin):
-        known = adapters(endpoints, move_bytes_per_second=3_000_000)
-        assert {path for path, _, _ in differences(known, topic)} == {"replication_factor", "placement"}
-        acknowledged, stop = set(), threading.Event()
-        producer = Producer(durability.transactional_producer(endpoints, topic.name))
-        producer.init_transactions(30)
-
-        def traffic() -> None:
-            payload, number = os.urandom(20_000).hex(), 0
-            while not stop.is_set():
-                producer.begin_transaction()
-                batch = range(number, number + 20)
-                for each in batch:
-                    producer.produce(topic.name, f"{each} {payload}", partition=each % 3)
-                producer.commit_transaction(30)
-                acknowledged.update(batch)
-                number += 20
-                # First something to be moved; then less than the move may take.
-                stop.wait(0.2 if number < 300 else 1.0)
-
-        writer = threading.Thread(target=traffic)
-        writer.start()
-        try:
-            until("Traffic", lambda: None if len(acknowledged) > 200 else "little is written yet", 60)
-            told: list[str] = []
-
-            def interrupt(text: str) -> None:
-                told.append(text)
-                if "MB left" in text:
-                    assert throttles(admin, topic.name)
-                    raise KeyboardInterrupt
-
-            with pytest.raises(KeyboardInterrupt):
-                provision([topic], known, interrupt)
-            until("Kafka", lambda: "it is still throttled" if throttles(admin, topic.name) else None, 10)
-            assert "replication_factor" in {path for path, _, _ in differences(known, topic)}
-            told.clear()
-            provision([topic], known, told.append)
-            assert any("MB left" in each for each in told)
-        finally:
-            stop.set()
-            writer.join(60)
-        assert throttles(admin, topic.name) == {}
-        leaders = [each.leader for each in admin.list_topics(topic.name).topics[topic.name].partitions.values()]
-        assert sorted(leaders) == [1, 2, 3]
-        assert preview([topic], known).empty
-        reader = CommittedReader(endpoints, topic.name)
-        ends = {(topic.name, number): (0, 0) for number in range(3)}
-        view = ClusterView(endpoints)
-        ends = {place: (0, end) for place, end in view.ends(ends).items()}
-        assert {int(each.value().split()[0]) for each in reader.read(ends)} >= acknowledged
-
-
-def throttles(admin: AdminClient, topic: str) -> dict[str, str]:
-    """Every throttle on the topic or a broker."""
-    targets = [ConfigResource(ResourceType.TOPIC, topic)]
-    targets += [ConfigResource(ResourceType.BROKER, str(number)) for number in (1, 2, 3)]
-    return {
-        f"{target.name} {entry.name}": entry.value
-        # A broker can only be asked for its own configuration, one request each.
-        for target in targets
-        for entry in admin.describe_configs([target])[target].result().values()
-        if "throttled" in entry.name and entry.value and not entry.is_default
-    }
-
-
-class TestWhatIsNotOurs:
-    @pytest.fixture
-    def name(self, everything: dict[str, Resource], endpoints: Endpoints, admin: AdminClient) -> Iterator[str]:
-        """A topic, a connector and a bucket that somebody made by hand, each in its own way."""
-        name = f"probe{uuid.uuid4().hex[:8]}"
-        fresh = NewTopic(name, 1, 1, config={"retention.ms": "5", "min.insync.replicas": "1"})
-        admin.create_topics([fresh], operation_timeout=10)[name].result()
-        password = passwords.read(endpoints.secrets, "postgresql_replication")
-        theirs = {"topic.prefix": name, "database.password": password, "max.batch.size": "17"}
-        config = dict(everything["connector:orders.store"].properties["config"]) | theirs
-        url = f"{endpoints.kafka_connect[0]}/connectors"
-        made = {"name": name, "config": config, "initial_state": "STOPPED"}
-        answer = httpx.post(url, json=made, timeout=60)
-        assert answer.is_success, answer.text
-        until("Connect", lambda: None if httpx.get(f"{url}/{name}/status").is_success else "it has no status", 30)
-        s3 = s3_client(endpoints, "dropless-root", "minio_root")
-        s3.create_bucket(Bucket=name)
-        yield name
-        s3.delete_bucket(Bucket=name)
-        httpx.delete(f"{url}/{name}", timeout=60)
-        admin.delete_topics([name], operation_timeout=10)[name].result()
-
-    def test_it_is_never_touched(self, known, everything, name, endpoints, admin):
-        url = f"{endpoints.kafka_connect[0]}/connectors/{name}"
-        s3 = s3_client(endpoints, "dropless-root", "minio_root")
-
-        def theirs() -> list[object]:
-            target = ConfigResource(ResourceType.TOPIC, name)
-            topic = {each.name: each.value for each in admin.describe_configs([target])[target].result().values()}
-            buckets = {each["Name"] for each in s3.list_buckets()["Buckets"]}
-            return [topic, httpx.get(f"{url}/config").json(), name in buckets]
-
-        before = theirs()
-        s3.put_bucket_policy(Bucket=names.LAKE_BUCKET, Policy=PUBLIC)
-        assert [path for path, _, _ in differences(known, everything["bucket:lake"])] == ["policy"]
-        [change] = provision(list(everything.values()), known).changes
-        assert change.desired.id == "bucket:lake"
-        assert theirs() == before
-
-    def test_what_is_adopted_shows_only_what_differs_and_no_password(self, known, everything, name):
-        properties = {
-            "partitions": 1,
-            "replication_factor": 1,
-            "config": {"retention.ms": "6", "cleanup.policy": "delete"},
-        }
-        topic = Resource("kafka", "topic", name, properties)
-        assert differences(known, topic) == [
-            ("config/retention.ms", "5", "6"),
-            ("config/cleanup.policy", None, "delete"),
-        ]
-        connector = everything["connector:orders.store"]
-        adopted = replace(connector, name=name)
-        assert {path: before for path, before, _ in differences(known, adopted)} == {
-            "state": "STOPPED",
-            "config/topic.prefix": name,
-            "config/database.password": "(hidden)",
-            "config/max.batch.size": "17",
-        }
-
-
-PUBLIC = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::lake/*"]}
-        ],
-    }
-)
 
 
 class TestSubjects:

@@ -122,6 +122,19 @@ def test_sensors(snapshot: SnapshotAssertion) -> None:
 
 
 @pytest.mark.usefixtures("own_contracts")
+@pytest.mark.parametrize(("switch", "status"), [(None, "RUNNING"), ("off", "STOPPED")])
+def test_schedules_run_from_the_start_unless_they_are_switched_off(
+    monkeypatch: pytest.MonkeyPatch, switch: str | None, status: str
+) -> None:
+    monkeypatch.delenv("DROPLESS_SCHEDULES", raising=False)
+    if switch:
+        monkeypatch.setenv("DROPLESS_SCHEDULES", switch)
+    found = {each.name: each.default_status.value for each in loaded().get_repository_def().schedule_defs}
+    assert found
+    assert set(found.values()) == {status}
+
+
+@pytest.mark.usefixtures("own_contracts")
 def test_every_asset_is_described_and_grouped() -> None:
     for key, spec in specs().items():
         assert spec.description, key

@@ -9,6 +9,7 @@ import pytest
 from dropless.cli.provisioning import show, trees
 from dropless.contract import ColumnType, SchemaPolicy
 from dropless.contract.proposal import Proposal
+from dropless.desired import running
 from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.plan import Action, Change, Plan, PropertyChange, Resource
 from resources.provisioning import Survey, by_kind, preview, provision, select, survey
@@ -205,6 +206,42 @@ def test_what_would_be_lost_is_shown_with_the_change(capsys):
     show(found, as_json=True)
     [change] = json.loads(capsys.readouterr().out)
     assert (change["destructive"], change["refused"]) == (True, "would lose data")
+
+
+class Held(Memory):
+    """A system in which somebody holds everything back that need not run."""
+
+    def held(self, desired):
+        return {each.id: "somebody paused it" for each in desired if "state" not in each.properties}
+
+
+def test_what_somebody_holds_back_is_told_and_is_no_change(capsys):
+    known = {"connector": Held([])}
+    connector = thing("connector", "c", x=1)
+    provision([connector], known)
+    found = survey([connector], known)
+    assert found.plan.empty
+    show(found, as_json=True)
+    assert json.loads(capsys.readouterr().out) == [
+        {"action": "held", "kind": "connector", "name": "c", "reason": "somebody paused it"}
+    ]
+    show(found, as_json=False)
+    printed = capsys.readouterr().out
+    assert "= connector:c: somebody paused it, so it stays. `dropless apply --resume` has it run on." in printed
+    assert survey([running(connector)], known).held == {}
+
+
+def test_a_connector_whose_source_is_replaced_runs_again_and_no_other_is_resumed():
+    journal = []
+    known = {"postgresql_source": Remaking(journal), "connector": Memory(journal)}
+    connectors = [thing("connector", "c", x=1), thing("connector", "d", x=1)]
+    provision(connectors, known)
+    for each in connectors:
+        known["connector"].things[each.id] = thing("connector", each.name, x=1, state="STOPPED")
+    journal.clear()
+    provision([thing("postgresql_source", "c", unsafe=True), *connectors], known, allow_destructive=True)
+    assert "connector:c" in journal
+    assert "connector:d" not in journal
 
 
 PLAN = Plan(
