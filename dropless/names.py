@@ -88,3 +88,8 @@ def lake_group(table: str) -> str:
 def changes_table(table: str) -> str:
     """The lake table of every change."""
     return f"{table}_changes"
+
+
+def deletions_table(table: str) -> str:
+    """The lake table of every deletion that was merged: a late older change must not bring a key back."""
+    return f"_deleted/{table}"

@@ -15,6 +15,8 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from dropless.errors import DroplessError
+
 if TYPE_CHECKING:
     from dropless.lake.reading import LakeTable
 
@@ -60,6 +62,7 @@ def pull(
     columns: Annotated[str | None, typer.Option(help="Only these columns, separated by commas.")] = None,
     where: Annotated[str | None, typer.Option(help="Only rows that fulfil this SQL condition.")] = None,
     as_of: Annotated[str | None, typer.Option(help="A moment (ISO 8601, UTC) or a version's number.")] = None,
+    now: Annotated[bool, typer.Option("--now", help="With the changes that are not merged yet.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a table, or a part of it, into a file.
@@ -72,7 +75,11 @@ def pull(
     began = time.perf_counter()
     source = Lake.connect().table(table)
     if as_of is not None:
+        if now:
+            raise DroplessError("--now and --as-of exclude each other.")
         source = source.as_of(int(as_of) if as_of.isdigit() else as_of)
+    elif now:
+        source = source.now()
     chosen = [name.strip() for name in columns.split(",")] if columns else None
     result = source.select(chosen, where)
     progress = Progress(
@@ -94,6 +101,7 @@ def pull(
     told = {
         "table": table,
         "version": source.version,
+        "fresh_until": source.fresh_until,
         "rows": rows,
         "file": str(out),
         "bytes": out.stat().st_size,
@@ -103,7 +111,8 @@ def pull(
         _write_json(told)
     else:
         Console(soft_wrap=True, highlight=False).print(
-            f"{rows:,} rows of {table} (version {source.version}) in {out}: {told['bytes']:,} bytes, {seconds:.1f} s"
+            f"{rows:,} rows of {table} (version {source.version}, changes until {source.fresh_until}) in {out}: "
+            f"{told['bytes']:,} bytes, {seconds:.1f} s"
         )
 
 

@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from deltalake.exceptions import DeltaError
-
 from dropless.contract import Contract
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
@@ -71,6 +69,6 @@ def _differences_in_pinot(endpoints: Endpoints, contract: Contract, expected: di
 def _differences_in_lake(endpoints: Endpoints, contract: Contract, expected: dict[str, truth.Row]) -> tuple[str, ...]:
     try:
         found = newest.in_lake(endpoints, contract)
-    except (OSError, DeltaError) as error:
+    except DroplessError as error:
         return (str(error),)
     return tuple(newest.differences(expected, found))

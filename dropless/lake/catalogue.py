@@ -25,6 +25,8 @@ class Entry:
     folder: str
     current_state: bool = False
     """Whether it is computed from its changes when it is read."""
+    changes: str | None = None
+    """The folder of the changes that are merged into it."""
 
 
 def entries(store: Store) -> list[Entry]:
@@ -46,7 +48,8 @@ def entries(store: Store) -> list[Entry]:
     for folder in folders:
         if folder.endswith(CHANGES_SUFFIX):
             name = folder.removesuffix(CHANGES_SUFFIX)
-            found.setdefault(name, Entry(name, folder, current_state=True))
+            merged = name in found
+            found[name] = Entry(name, name if merged else folder, current_state=not merged, changes=folder)
     return [found[name] for name in sorted(found)]
 
 
@@ -83,4 +86,7 @@ def _folders(store: Store, prefix: str, depth: int) -> Iterator[str]:
         yield prefix.rstrip("/")
     elif depth:
         for each in below:
+            # What begins with an underscore is the pipeline's own, such as the deletions that were merged.
+            if each.startswith("_"):
+                continue
             yield from _folders(store, each, depth - 1)

@@ -60,15 +60,20 @@ class Lake:
         return [entry.name for entry in catalogue.entries(self._store)]
 
     def table(self, name: str) -> LakeTable:
-        """A table as it is now; `as_of` goes back in time.
+        """A table at its newest version; `as_of` goes back in time.
+
+        A current state (`orders`) is as new as its last merge, and says so (`fresh_until`); its `now()` also has
+        the changes since.
 
         Raises:
             DroplessError: there is none; the sentence has the nearest names.
         """
         return LakeTable(self._store, catalogue.find(self._store, name))
 
-    def sql(self, statement: str) -> Result:
+    def sql(self, statement: str, *, now: bool = False) -> Result:
         """A query in DuckDB's SQL over any of the tables, each pinned to its present version.
+
+        With `now`, current states also have the changes that are not merged yet.
 
         Raises:
             DroplessError: it is no SQL, or names what there is not.
@@ -78,5 +83,6 @@ class Lake:
         lowered = statement.lower()
         for entry in catalogue.entries(self._store):
             if entry.name.lower() in lowered:
-                LakeTable(self._store, entry).register(connection)
+                exactly_now = now and entry.changes is not None
+                LakeTable(self._store, entry, exactly_now=exactly_now).register(connection)
         return query(connection, statement)

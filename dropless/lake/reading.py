@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -14,7 +15,9 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from dropless.errors import DroplessError
 from dropless.lake.catalogue import Entry, nearest, unreachable
+from dropless.lake.current import register_computed, register_now
 from dropless.lake.engine import connect, query, quoted
+from dropless.lake.merged import merged_until
 from dropless.lake.result import BATCH_ROWS, Result, pandas, polars
 from dropless.lake.store import Store
 
@@ -22,18 +25,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-# The newest change of every key, unless it is a deletion. Positions of a key never tie.
-_CURRENT = """
-    select changes.* exclude (_committed_on) from changes semi join
-    (select _key, max(_position) as _position from changes group by _key) using (_key, _position)
-    where not _deleted
-"""
-
 
 class LakeTable:
     """A table pinned to one version: every read of it sees the same rows."""
 
-    def __init__(self, store: Store, entry: Entry, version: int | datetime | None = None) -> None:
+    def __init__(
+        self, store: Store, entry: Entry, version: int | datetime | None = None, *, exactly_now: bool = False
+    ) -> None:
         """Open the table, by default as it is now.
 
         Raises:
@@ -41,14 +39,13 @@ class LakeTable:
         """
         self._store = store
         self._entry = entry
-        try:
-            self._delta = DeltaTable(store.uri(entry.folder), storage_options=store.delta_options(patient=False))
+        self._options = store.delta_options(patient=False)
+        # What is computed from all changes is as new as can be.
+        self._exactly_now = exactly_now and not entry.current_state
+        with answering(entry.name, store):
+            self._delta = DeltaTable(store.uri(entry.folder), storage_options=self._options)
             if version is not None:
                 self._go_back(version)
-        except DeltaError as error:
-            raise DroplessError(f"Table {entry.name!r} cannot be read: {error}.") from None
-        except OSError:
-            raise unreachable(store) from None
 
     @property
     def name(self) -> str:
@@ -72,6 +69,27 @@ class LakeTable:
     def columns(self) -> list[str]:
         """The columns' names."""
         return list(self.schema.names)
+
+    def now(self) -> Self:
+        """The current state with the changes that are not merged yet: as new as the lake is.
+
+        Raises:
+            DroplessError: the table is not one that is merged from changes.
+        """
+        if self._entry.changes is None:
+            raise DroplessError(f"Table {self.name!r} is not merged from changes: it is read as it stands.")
+        return type(self)(self._store, self._entry, exactly_now=True)
+
+    @property
+    def fresh_until(self) -> datetime | None:
+        """When the newest change in it was committed to the lake; None where that is not told."""
+        if self._entry.changes is None or self._entry.current_state:
+            return self.history(1)[0]["timestamp"]
+        if self._exactly_now:
+            changes = DeltaTable(self._store.uri(self._entry.changes), storage_options=self._options)
+            return datetime.fromtimestamp(changes.history(1)[0]["timestamp"] / 1000, UTC)
+        told = merged_until(self._delta)
+        return None if told is None else datetime.fromtimestamp(told / 1000, UTC)
 
     def as_of(self, when: int | str | datetime) -> Self:
         """The table as the lake had it at a version, or at a moment (ISO 8601; UTC unless it says otherwise).
@@ -111,7 +129,7 @@ class LakeTable:
 
     def to_arrow(self, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
         """The rows as a PyArrow table."""
-        if where or self._entry.current_state:
+        if where or self._computed:
             return self.select(columns, where).to_arrow()
         return self._dataset().to_table(columns=self._checked(columns))
 
@@ -135,18 +153,17 @@ class LakeTable:
 
     def register(self, connection: DuckDBPyConnection) -> None:
         """Make the table known to a DuckDB connection by its name."""
-        if not self._entry.current_state:
+        if self._exactly_now and self._entry.changes:
+            with answering(self.name, self._store):
+                register_now(connection, self._store, self.name, self._entry.changes)
+        elif self._entry.current_state:
+            register_computed(connection, self.name, self._dataset())
+        else:
             connection.register(self.name, self._dataset())
-            return
-        # A name of its own: the changes may be asked for in the same query, at another version.
-        changes = f"_changes_of_{self.name}"
-        connection.register(changes, self._dataset())
-        body = _CURRENT.replace("from changes", f"from {quoted(changes)} as changes")
-        connection.execute(f"create or replace temp view {quoted(self.name)} as {body}")
 
     def rows_if_known(self) -> int | None:
         """The number of rows where it stands in the files' metadata, and needs no reading of rows."""
-        return None if self._entry.current_state else int(self._dataset().count_rows())
+        return None if self._computed else int(self._dataset().count_rows())
 
     def files(self) -> dict[str, int]:
         """The data files of this version, and their bytes."""
@@ -159,6 +176,10 @@ class LakeTable:
 
     def __repr__(self) -> str:
         return f"LakeTable({self.name!r}, version={self.version}, columns={self.columns})"
+
+    @property
+    def _computed(self) -> bool:
+        return self._entry.current_state or self._exactly_now
 
     def _go_back(self, version: int | datetime) -> None:
         newest = self.version
@@ -181,6 +202,21 @@ class LakeTable:
             if column not in known:
                 raise DroplessError(f"Table {self.name!r} has no column {column!r}{nearest(column, known)}")
         return list(columns) if columns is not None else known
+
+
+@contextlib.contextmanager
+def answering(name: str, store: Store) -> Iterator[None]:
+    """What goes wrong when a table is opened, as one sentence.
+
+    Raises:
+        DroplessError: it cannot be read, or the lake does not answer.
+    """
+    try:
+        yield
+    except DeltaError as error:
+        raise DroplessError(f"Table {name!r} cannot be read: {error}.") from None
+    except OSError:
+        raise unreachable(store) from None
 
 
 def _moment(when: str | datetime) -> datetime:

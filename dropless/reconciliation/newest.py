@@ -8,13 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-import duckdb
 from deltalake import DeltaTable
 
 from dropless import names, pinot
 from dropless.contract import Column, Contract
 from dropless.contract.column_type import Kind
 from dropless.endpoints import Endpoints
+from dropless.lake.client import Lake
 from dropless.lake.store import Store
 
 Row = dict[str, Any]
@@ -43,20 +43,13 @@ def in_pinot(endpoints: Endpoints, contract: Contract, timeout_seconds: float = 
 
 
 def in_lake(endpoints: Endpoints, contract: Contract) -> dict[str, Row]:
-    """The rows of a table by key from every change in the lake, deleted ones left out.
+    """The rows of a table by key, deleted ones left out: what is merged, and every change since.
 
     Raises:
-        OSError | DeltaError: the store does not answer, or the table is not there.
+        DroplessError: the store does not answer, or the table is not there.
     """
-    columns = ", ".join(f'"{column.name}"' for column in contract.columns)
-    query = f"""
-        select _key, {columns} from changes
-        qualify row_number() over (partition by _key order by _position desc) = 1 and not _deleted
-    """  # noqa: S608 - a contract's names are identifiers
-    with duckdb.connect() as database:
-        database.execute("set timezone = 'UTC'")
-        database.register("changes", _changes(endpoints, contract).to_pyarrow_table())
-        found = database.sql(query).to_arrow_table().to_pylist()
+    table = Lake(Store.reader(endpoints)).table(contract.name).now()
+    found = table.to_arrow(["_key", *(column.name for column in contract.columns)]).to_pylist()
     return {row.pop("_key"): {name: _utc(value) for name, value in row.items()} for row in found}
 
 

@@ -1,0 +1,55 @@
+"""Which data files the commits of a Delta table added, read from its log: delta-rs tells only what is live now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+import pyarrow.fs as pafs
+
+
+@dataclass(frozen=True)
+class Added:
+    """The files with new rows in one commit; what compaction wrote is not new."""
+
+    version: int
+    timestamp: int
+    """When it was committed, milliseconds since 1970."""
+    files: tuple[str, ...]
+    bytes: int
+
+
+class LogGone(Exception):
+    """A commit's entry is no longer in the log: clean-up has deleted it."""
+
+
+def added(filesystem: pafs.FileSystem, after: int, until: int) -> Iterator[Added]:
+    """Every commit after version `after` up to and including `until`, oldest first.
+
+    Raises:
+        LogGone: the log does not reach back so far.
+    """
+    for version in range(after + 1, until + 1):
+        try:
+            with filesystem.open_input_stream(f"_delta_log/{version:020d}.json") as file:
+                content = file.read()
+        except FileNotFoundError:
+            raise LogGone(f"version {version}") from None
+        yield parse(version, content)
+
+
+def parse(version: int, content: bytes) -> Added:
+    """What a commit's log entry (a JSON action a line) says of new files."""
+    actions: list[dict[str, Any]] = [orjson.loads(line) for line in content.splitlines() if line.strip()]
+    adds = [action["add"] for action in actions if "add" in action and action["add"]["dataChange"]]
+    told = [action["commitInfo"].get("timestamp", 0) for action in actions if "commitInfo" in action]
+    # Paths are URL-encoded by the protocol.
+    return Added(
+        version,
+        int(told[0]) if told else 0,
+        tuple(unquote(each["path"]) for each in adds),
+        sum(each["size"] for each in adds),
+    )

@@ -1,0 +1,134 @@
+"""Data files of a Delta table as we write them: compressed, with the statistics that let readers skip them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
+
+ROW_GROUP = 131_072
+COMPRESSION = "zstd"
+COMPRESSION_LEVEL = 1
+# Beyond this a text is no help for skipping, and the log would grow with it.
+LONGEST = 64
+_SAMPLE = 8192
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that exists and is in no table yet."""
+
+    path: str
+    rows: int
+    bytes: int
+    stats: dict[str, Any]
+
+    def action(self, *, data_change: bool) -> AddAction:
+        """What adds it to a table; without a change of data where it holds only rows that were there before."""
+        stats = orjson.dumps(self.stats).decode()
+        return AddAction(self.path, self.bytes, {}, int(time.time() * 1000), data_change, stats)
+
+
+def write(filesystem: pafs.FileSystem, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Written | None:
+    """Write batches into a new file, a row group at a time; None without rows."""
+    path = f"part-{uuid.uuid4()}.parquet"
+    collected: list[Any] = []
+    rows = 0
+    groups = _groups(schema, batches)
+    first = next(groups, None)
+    if first is None:
+        return None
+    with (
+        filesystem.open_output_stream(path) as sink,
+        pq.ParquetWriter(
+            sink,
+            schema,
+            compression=COMPRESSION,
+            compression_level=COMPRESSION_LEVEL,
+            metadata_collector=collected,
+            use_dictionary=_repetitive(first),
+        ) as writer,
+    ):
+        for group in _chain(first, groups):
+            writer.write_table(group, row_group_size=ROW_GROUP)
+            rows += group.num_rows
+    size = filesystem.get_file_info(path).size
+    return Written(path, rows, size, statistics(collected[0], schema, rows))
+
+
+def statistics(metadata: Any, schema: pa.Schema, rows: int) -> dict[str, Any]:
+    """A file's statistics as Delta's log has them, from those in its Parquet footer."""
+    least: dict[str, Any] = {}
+    most: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for index, field in enumerate(schema):
+        columns = [metadata.row_group(number).column(index).statistics for number in range(metadata.num_row_groups)]
+        if any(each is None for each in columns):
+            continue
+        nulls[field.name] = sum(each.null_count for each in columns)
+        told = [each for each in columns if each.has_min_max]
+        # A row group of nulls has no bounds; one with values and none makes the file's unknown.
+        if not told or any(each.num_values and not each.has_min_max for each in columns):
+            continue
+        low = _value(min(each.min for each in told))
+        high = _value(max(each.max for each in told))
+        if low is not None and high is not None:
+            least[field.name], most[field.name] = low, high
+    return {"numRecords": rows, "minValues": least, "maxValues": most, "nullCount": nulls}
+
+
+def _value(value: Any) -> Any:
+    # Decimals are left out: readers parse them as floats. Booleans skip nothing.
+    match value:
+        case bool():
+            return None
+        case int() | float():
+            return value
+        case str():
+            return value if len(value) <= LONGEST else None
+        case datetime():
+            return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+        case date():
+            return value.isoformat()
+        case _:
+            return None
+
+
+def _repetitive(rows: pa.Table) -> list[str]:
+    """The text columns with few values: for others a dictionary doubles the time of writing and saves nothing."""
+    sample = rows.slice(0, _SAMPLE)
+    return [
+        field.name
+        for field in rows.schema
+        if pa.types.is_string(field.type)
+        and pc.count_distinct(sample[field.name]).as_py() * 16 <= max(sample.num_rows, 64)
+    ]
+
+
+def _groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    gathered: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        if batch.num_rows:
+            gathered.append(batch)
+            rows += batch.num_rows
+        if rows >= ROW_GROUP:
+            yield pa.Table.from_batches(gathered, schema)
+            gathered, rows = [], 0
+    if gathered:
+        yield pa.Table.from_batches(gathered, schema)
+
+
+def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from rest

@@ -1,0 +1,71 @@
+"""The changes that are not merged into the current state yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+from deltalake import DeltaTable
+
+from dropless.lake import deltalog
+from dropless.lake.deltalog import Added, LogGone
+from dropless.lake.schema import DAY
+from dropless.lake.store import Store
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Commits with files to be merged, oldest first; when all is read anew, one that stands for everything."""
+
+    commits: tuple[Added, ...]
+    until: int
+    everything: bool = False
+
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest of them was committed, seconds since 1970; None where nothing waits."""
+        return min(each.timestamp for each in self.commits) / 1000 if self.commits else None
+
+    @property
+    def files(self) -> list[str]:
+        """All their files."""
+        return [path for each in self.commits for path in each.files]
+
+
+def pending(store: Store, folder: str, changes: DeltaTable, merged: int | None) -> Pending:
+    """What came into the table of changes in `folder` after version `merged`, up to this handle's version.
+
+    Where nothing was merged yet, or the log no longer reaches back, that is every row: merging one again
+    changes nothing.
+    """
+    until = int(changes.version())
+    if merged is not None:
+        try:
+            commits = deltalog.added(store.filesystem(folder), merged, until)
+            return Pending(tuple(each for each in commits if each.files), until)
+        except LogGone:
+            pass
+    return everything(changes)
+
+
+def everything(changes: DeltaTable) -> Pending:
+    """Every file that is live now, as if one commit had added them."""
+    actions = pa.table(changes.get_add_actions())
+    paths, sizes = actions["path"].to_pylist(), actions["size_bytes"].to_pylist()
+    until = int(changes.version())
+    now = int(changes.history(1)[0]["timestamp"])
+    commits = (Added(until, now, tuple(sorted(paths)), sum(sizes)),) if paths else ()
+    return Pending(commits, until, everything=True)
+
+
+def row_schema(changes: DeltaTable) -> pa.Schema:
+    """The columns of a change but the day by which its table is partitioned."""
+    schema = pa.schema(changes.schema().to_arrow())
+    return schema.remove(schema.get_field_index(DAY))
+
+
+def dataset(store: Store, folder: str, files: Sequence[str], schema: pa.Schema) -> pads.Dataset:
+    """Some data files of a table; a column that a file does not have is null in it."""
+    return pads.dataset(list(files), schema=schema, format="parquet", filesystem=store.filesystem(folder))
