@@ -168,10 +168,14 @@ class Freshness(Model):
 
 
 class Lake(Model):
-    """When the lake writer commits: after so many seconds or bytes, whichever comes first."""
+    """When the lake writer commits: after so many seconds or bytes, whichever comes first; how the tables are kept."""
 
     commit_seconds: Positive = 5
     commit_bytes: Positive = 64 * 1024 * 1024
+    merge_seconds: Positive = 120
+    """How long a change may wait in the table of changes before it is in the current state."""
+    keep_days: Positive = 7
+    """How far back one can travel in time; files that are no longer live are deleted after it."""
 
 
 class Contract(Model):

@@ -21,12 +21,8 @@ class Pending:
 
     commits: tuple[Added, ...]
     until: int
-    everything: bool = False
-
-    @property
-    def oldest(self) -> float | None:
-        """When the oldest of them was committed, seconds since 1970; None where nothing waits."""
-        return min(each.timestamp for each in self.commits) / 1000 if self.commits else None
+    oldest: float | None
+    """When the oldest of them was committed, seconds since 1970; None where nothing waits."""
 
     @property
     def files(self) -> list[str]:
@@ -43,8 +39,9 @@ def pending(store: Store, folder: str, changes: DeltaTable, merged: int | None) 
     until = int(changes.version())
     if merged is not None:
         try:
-            commits = deltalog.added(store.filesystem(folder), merged, until)
-            return Pending(tuple(each for each in commits if each.files), until)
+            found = deltalog.added(store.filesystem(folder), merged, until)
+            commits = tuple(each for each in found if each.files)
+            return Pending(commits, until, commits[0].timestamp / 1000 if commits else None)
         except LogGone:
             pass
     return everything(changes)
@@ -57,7 +54,7 @@ def everything(changes: DeltaTable) -> Pending:
     until = int(changes.version())
     now = int(changes.history(1)[0]["timestamp"])
     commits = (Added(until, now, tuple(sorted(paths)), sum(sizes)),) if paths else ()
-    return Pending(commits, until, everything=True)
+    return Pending(commits, until, changes.metadata().created_time / 1000 if commits else None)
 
 
 def row_schema(changes: DeltaTable) -> pa.Schema:

@@ -234,7 +234,7 @@ def test_filters_find_the_rows_of_files_that_a_merge_wrote(lake: FolderLake):
         database.register("orders", dataset)
         for where, rows in (
             ("_key = 'shop:7'", 1),
-            ("placed_at >= '2026-03-01Z'", sum(1 for key in range(100) if key % 90 >= 59)),
+            ("placed_at >= '2026-03-01T00:00:00Z'", sum(1 for key in range(100) if key % 90 >= 59)),
             ("amount = 0.50", 1),
             ("_position > 1000", 0),
         ):
