@@ -8,6 +8,7 @@ from dropless.contract import load_contracts
 from pipeline_assets import jobs, platform, sensors, union
 from pipeline_assets.folder import definitions_in
 from pipeline_assets.installation import Installation
+from pipeline_assets.lake.running import TAG
 
 
 @dg.definitions
@@ -16,12 +17,19 @@ def definitions() -> dg.Definitions:
     installation = Installation()
     contracts = load_contracts(installation.settings.contracts)
     audits = union.audits(contracts)
+    tables = definitions_in(installation.settings.contracts)
+    of_data = [
+        spec.key
+        for asset in tables.assets or ()
+        if isinstance(asset, dg.AssetsDefinition) and any(TAG.items() <= each.tags.items() for each in asset.specs)
+        for spec in asset.check_specs
+    ]
     return dg.Definitions.merge(
         platform.definitions(),
-        definitions_in(installation.settings.contracts),
+        tables,
         sensors.definitions(contracts),
         dg.Definitions(asset_checks=audits),
-        jobs.definitions(audits, installation.schedules),
+        jobs.definitions(audits, installation.schedules, of_data),
         # Steps are short and wait for servers: a process for each would cost more than it does.
         dg.Definitions(resources={"installation": installation}, executor=dg.in_process_executor),
     )

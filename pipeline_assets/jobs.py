@@ -9,24 +9,29 @@ import dagster as dg
 from pipeline_assets.backfill import backfill
 from pipeline_assets.gaps import accept_gaps
 from pipeline_assets.housekeeping import nightly, prune_history
+from pipeline_assets.lake.maintenance import maintenance_schedules
 from pipeline_assets.repairs import repair
 from pipeline_assets.resuming import resume_connectors
 from pipeline_assets.union import replay_dead_letters
 
 
-def definitions(audits: Sequence[dg.AssetChecksDefinition], schedules: dg.DefaultScheduleStatus) -> dg.Definitions:
-    """All jobs; audits are no question of drift and have a job of their own. `schedules`: whether they run at first."""
+def definitions(
+    audits: Sequence[dg.AssetChecksDefinition],
+    schedules: dg.DefaultScheduleStatus,
+    of_data: Sequence[dg.AssetCheckKey] = (),
+) -> dg.Definitions:
+    """All jobs; audits and checks of data are no question of drift, and run elsewhere. `schedules`: running at first?"""
     audited = [key for each in audits for key in each.check_keys]
     provision = dg.define_asset_job(
         "provision",
-        selection=dg.AssetSelection.all().without_checks(),
+        selection=dg.AssetSelection.all().without_checks() - dg.AssetSelection.tag("dropless/made_by", "lake"),
         description="Bring everything to what is declared, in the order of dependency: servers, topics, schemas, "
         "connectors, Pinot, our processes. Doing it again changes nothing.",
         executor_def=dg.in_process_executor,
     )
     find_drift = dg.define_asset_job(
         "find_drift",
-        selection=dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks(*audited),
+        selection=dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks(*audited, *of_data),
         description="Compare everything that runs with what is declared; change nothing.",
         executor_def=dg.in_process_executor,
     )
@@ -49,5 +54,5 @@ def definitions(audits: Sequence[dg.AssetChecksDefinition], schedules: dg.Defaul
             prune_history,
             accept_gaps,
         ],
-        schedules=[hourly, nightly(schedules)],
+        schedules=[hourly, nightly(schedules), *maintenance_schedules(schedules)],
     )

@@ -17,15 +17,16 @@ SHORTEST_WINDOW = 60
 
 
 def lineage(contract: Contract) -> list[dg.AssetSpec]:
-    """Source tables, raw topics, unified and dead-letter topic, Pinot table, lake tables."""
-    specs = [*_sources(contract), *_raw_topics(contract), *_union(contract), _pinot(contract), *_lake(contract)]
+    """Source tables, raw topics, unified and dead-letter topic, Pinot table, the lake's changes."""
+    specs = [*_sources(contract), *_raw_topics(contract), *_union(contract), _pinot(contract), _lake_changes(contract)]
+    return [_belonging(contract, spec) for spec in specs]
+
+
+def _belonging(contract: Contract, spec: dg.AssetSpec) -> dg.AssetSpec:
     owners = [contract.owner] if contract.owner else []
-    return [
-        spec.replace_attributes(
-            group_name=contract.name, owners=owners, tags={**spec.tags, "dropless/table": contract.name}
-        )
-        for spec in specs
-    ]
+    return spec.replace_attributes(
+        group_name=contract.name, owners=owners, tags={**spec.tags, "dropless/table": contract.name}
+    )
 
 
 def _sources(contract: Contract) -> Iterator[dg.AssetSpec]:
@@ -95,9 +96,9 @@ def _pinot(contract: Contract) -> dg.AssetSpec:
     )
 
 
-def _lake(contract: Contract) -> Iterator[dg.AssetSpec]:
+def _lake_changes(contract: Contract) -> dg.AssetSpec:
     changes = names.changes_table(contract.name)
-    yield dg.AssetSpec(
+    return dg.AssetSpec(
         keys.lake_changes(contract.name),
         deps=[keys.topic(names.unified_topic(contract.name)), keys.lake_writer(contract.name)],
         description=f"Every change of `{contract.name}`, append-only, as a Delta table with exact decimals and "
@@ -111,18 +112,26 @@ def _lake(contract: Contract) -> Iterator[dg.AssetSpec]:
             "dagster/column_lineage": _same_columns(contract, keys.topic(names.unified_topic(contract.name))),
         },
     )
-    yield dg.AssetSpec(
+
+
+def lake_table(contract: Contract) -> dg.AssetSpec:
+    """The current state in the lake; runs make it."""
+    spec = dg.AssetSpec(
         keys.lake_table(contract.name),
         deps=[keys.lake_changes(contract.name)],
         description=f"{contract.description}\n\nThe current rows, deleted ones gone, for pandas, Polars and DuckDB: "
-        f"`dropless lake pull {contract.name}`. Computed from the newest change of every key when it is read.",
-        kinds={"deltalake", "view"},
+        f"`dropless lake pull {contract.name}`. Merged from the changes within {contract.lake.merge_seconds} seconds; "
+        "with `--now` the changes that are not merged yet are read as well.",
+        kinds={"deltalake", "s3"},
+        tags={"dropless/kind": "lake_state"},
         metadata={
             "dagster/table_name": f"{names.LAKE_BUCKET}.{contract.name}",
+            "dagster/uri": f"s3://{names.LAKE_BUCKET}/{contract.name}",
             "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _same_columns(contract, keys.lake_changes(contract.name)),
         },
     )
+    return _belonging(contract, spec)
 
 
 def _freshness(contract: Contract) -> dg.FreshnessPolicy:

@@ -42,18 +42,19 @@ def register_computed(connection: DuckDBPyConnection, name: str, changes: object
     connection.execute(f"create or replace temp view {quoted(name)} as {body}")
 
 
-def register_now(connection: DuckDBPyConnection, store: Store, name: str, folder: str) -> int:
+def register_now(connection: DuckDBPyConnection, store: Store, table: str, folder: str, name: str | None = None) -> int:
     """Make a merged table known together with its changes since; the version of the changes in `folder`.
 
     Raises:
         OSError | DeltaError: the store does not answer.
     """
+    name = name or table
     options = store.delta_options(patient=False)
     # In this order: what is merged meanwhile is then still among the changes.
-    base = DeltaTable(store.uri(name), storage_options=options)
+    base = DeltaTable(store.uri(table), storage_options=options)
     changes = DeltaTable(store.uri(folder), storage_options=options)
     waiting = pending(store, folder, changes, MergedTable.progress_of(base, changes))
-    merged = base.to_pyarrow_dataset(filesystem=store.filesystem(name))
+    merged = base.to_pyarrow_dataset(filesystem=store.filesystem(table))
     own = {each: f"_{each}_of_{name}" for each in ("base", "fresh", "gone")}
     connection.register(own["base"], merged)
     parts = {each: quoted(view) for each, view in own.items()}
@@ -61,7 +62,7 @@ def register_now(connection: DuckDBPyConnection, store: Store, name: str, folder
         connection.execute(f"create or replace temp view {quoted(name)} as select * from {parts['base']}")  # noqa: S608 - quoted
         return waiting.until
     connection.register(own["fresh"], dataset(store, folder, waiting.files, row_schema(changes)))
-    gone = Deletions(store, name, patient=False).dataset()
+    gone = Deletions(store, table, patient=False).dataset()
     if gone is None:
         parts["gone"] = _NONE_GONE
     else:

@@ -151,15 +151,16 @@ class LakeTable:
         """The table as a DuckDB relation, to be refined further."""
         return self.select().duckdb()
 
-    def register(self, connection: DuckDBPyConnection) -> None:
-        """Make the table known to a DuckDB connection by its name."""
+    def register(self, connection: DuckDBPyConnection, name: str | None = None) -> None:
+        """Make the table known to a DuckDB connection by its name, or by another."""
+        name = name or self.name
         if self._exactly_now and self._entry.changes:
             with answering(self.name, self._store):
-                register_now(connection, self._store, self.name, self._entry.changes)
+                register_now(connection, self._store, self.name, self._entry.changes, name)
         elif self._entry.current_state:
-            register_computed(connection, self.name, self._dataset())
+            register_computed(connection, name, self._dataset())
         else:
-            connection.register(self.name, self._dataset())
+            connection.register(name, self._dataset())
 
     def rows_if_known(self) -> int | None:
         """The number of rows where it stands in the files' metadata, and needs no reading of rows."""

@@ -35,12 +35,14 @@ class Store:
     access_key: str
     secret_key: str = field(repr=False)
     bucket: str = names.LAKE_BUCKET
+    always_impatient: bool = False
+    """Whether no client of it rides out a restart: for looks that must end within seconds."""
 
     @classmethod
-    def pipeline(cls, endpoints: Endpoints) -> Store:
+    def pipeline(cls, endpoints: Endpoints, *, patient: bool = True) -> Store:
         """The lake as its writer sees it."""
         secret = passwords.read(endpoints.secrets, "minio_pipeline")
-        return cls(endpoints.s3, endpoints.s3_region, "dropless-pipeline", secret)
+        return cls(endpoints.s3, endpoints.s3_region, "dropless-pipeline", secret, always_impatient=not patient)
 
     @classmethod
     def reader(cls, endpoints: Endpoints) -> Store:
@@ -67,6 +69,7 @@ class Store:
 
         A patient client rides out a restart of the store; an impatient one soon says that nothing answers.
         """
+        patient = patient and not self.always_impatient
         return self.options() | {
             "aws_conditional_put": "etag",
             "timeout": "30s",

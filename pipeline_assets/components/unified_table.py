@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from dropless.contract import Contract, parse_contract
 from dropless.contract.loading import FILE
 from pipeline_assets.installation import Installation
+from pipeline_assets.lake import lake
 from pipeline_assets.lineage import lineage
 from pipeline_assets.source_columns import source_columns
 from pipeline_assets.table import provisioning
@@ -37,8 +39,9 @@ class UnifiedTable(dg.Component):
     registry subjects, connectors, Pinot table and processes, and the lineage between them.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, folder: Path) -> None:
         self.contract = contract
+        self.folder = folder
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
@@ -52,11 +55,12 @@ class UnifiedTable(dg.Component):
         Raises:
             ContractError: one sentence with file and line.
         """
-        return cls(parse_contract(context.path / FILE))
+        return cls(parse_contract(context.path / FILE), Path(context.path))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """Everything that is made for the table, and the data that flows through it."""
         return dg.Definitions.merge(
             provisioning(self.contract, Installation()),
             dg.Definitions(assets=lineage(self.contract), asset_checks=[source_columns(self.contract)]),
+            lake(self.contract, self.folder, Installation().schedules),
         )

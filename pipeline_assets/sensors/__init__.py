@@ -14,11 +14,12 @@ from pipeline_assets.sensors.drift import drift
 from pipeline_assets.sensors.durability import durability
 from pipeline_assets.sensors.flow import flow
 from pipeline_assets.sensors.heartbeat import heartbeat
+from pipeline_assets.sensors.lake_merge import lake_merge
 from pipeline_assets.sensors.processes import processes
 from pipeline_assets.sensors.retention import retention
 
 
 def definitions(contracts: Sequence[Contract]) -> dg.Definitions:
     """Every sensor, and the checks that they keep up to date."""
-    watched = (processes, durability, heartbeat, consumer_lag, flow, retention, dead_letters, drift, alerts)
+    watched = (processes, durability, heartbeat, consumer_lag, flow, lake_merge, retention, dead_letters, drift, alerts)
     return dg.Definitions.merge(*(each(contracts) for each in watched))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from pipeline_assets.installation import Installation
 from pipeline_assets.sensors.reports import Event, Reports
@@ -53,7 +54,7 @@ def watch(
     *,
     seconds: int = TICK_SECONDS,
     again_after: float = 0,
-    job: dg.JobDefinition | None = None,
+    job: dg.JobDefinition | UnresolvedAssetJobDefinition | None = None,
 ) -> dg.Definitions:
     """A sensor that looks every few seconds, and the same look as checks that a person can run.
 
