@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -114,6 +116,36 @@ def pull(
             f"{rows:,} rows of {table} (version {source.version}, changes until {source.fresh_until}) in {out}: "
             f"{told['bytes']:,} bytes, {seconds:.1f} s"
         )
+
+
+@lake.command()
+def merge(
+    table: Annotated[str, typer.Argument(help="A unified table, such as orders.", show_default=False)],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Merge what has changed into a table's current state now, instead of waiting for Dagster to do it.
+
+    Example: [bold]dropless lake merge orders[/]
+    """
+    from dropless.declared import declared  # noqa: PLC0415 - as above
+    from dropless.endpoints import Endpoints  # noqa: PLC0415
+    from dropless.lake import fault_points  # noqa: PLC0415
+    from dropless.lake.merge import Merge  # noqa: PLC0415
+    from dropless.lake.store import Store  # noqa: PLC0415
+    from dropless.settings import Settings  # noqa: PLC0415
+
+    settings = Settings.load()
+    contract = declared(settings, table)
+    store = Store.pipeline(Endpoints.local(settings))
+    done = Merge(store, contract.name, contract.description, fault_points.from_environment(os.environ)).run()
+    if as_json:
+        _write_json(asdict(done))
+        return
+    Console(soft_wrap=True, highlight=False).print(
+        f"{done.changes:,} changes merged into {table}: {done.written:,} rows written, {done.deleted:,} deleted, "
+        f"{done.superseded:,} superseded; {done.commits:,} commits, {done.seconds:.1f} s"
+    )
 
 
 def _told(table: LakeTable) -> dict[str, Any]:

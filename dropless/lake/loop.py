@@ -18,6 +18,7 @@ from dropless import names
 from dropless.contract import Contract
 from dropless.errors import DroplessError
 from dropless.lake.buffer import Buffer
+from dropless.lake.fault_points import Point, Reached, pass_by
 from dropless.lake.schema import changes_schema
 from dropless.lake.status import Status
 from dropless.lake.store import Store
@@ -36,11 +37,19 @@ LAG_SECONDS = 1.0
 class LakeWriter:
     """Writes one unified topic to its table of changes; a second one at work is fenced by the table."""
 
-    def __init__(self, contract: Contract, store: Store, status: Status, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        store: Store,
+        status: Status,
+        stop: threading.Event,
+        reached: Reached = pass_by,
+    ) -> None:
         self._contract = contract
         self._store = store
         self._status = status
         self._stop = stop
+        self._reached = reached
         self._topic = names.unified_topic(contract.name)
         self._schema = changes_schema(contract)
         self._positions: dict[int, int] = {}
@@ -104,7 +113,10 @@ class LakeWriter:
     def _commit(self, consumer: Consumer, table: ChangesTable, buffer: Buffer) -> None:
         data, positions = buffer.take()
         began = time.monotonic()
+        self._reached(Point.BEFORE_COMMIT)
+        self._reached(Point.DURING_COMMIT)
         table.append(data, positions)
+        self._reached(Point.AFTER_COMMIT)
         self._positions |= positions
         self._status.committed(data.num_rows, time.monotonic() - began, table.version)
         # For showing the lag alone; it is never read back.

@@ -84,7 +84,8 @@ class LakeTable:
     def fresh_until(self) -> datetime | None:
         """When the newest change in it was committed to the lake; None where that is not told."""
         if self._entry.changes is None or self._entry.current_state:
-            return self.history(1)[0]["timestamp"]
+            newest: datetime = self.history(1)[0]["timestamp"]
+            return newest
         if self._exactly_now:
             changes = DeltaTable(self._store.uri(self._entry.changes), storage_options=self._options)
             return datetime.fromtimestamp(changes.history(1)[0]["timestamp"] / 1000, UTC)

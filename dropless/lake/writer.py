@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -16,6 +18,7 @@ from dropless.contract import Contract
 from dropless.declared import applied, contract_digest, declared
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from dropless.lake import fault_points
 from dropless.lake.loop import RETRY_SECONDS, LakeWriter
 from dropless.lake.status import Status
 from dropless.lake.store import Store, probe_conditional_put
@@ -27,6 +30,7 @@ log = structlog.get_logger()
 
 def run(contract: Contract, endpoints: Endpoints, status_port: int) -> None:
     """Write a table's changes to the lake until SIGTERM or SIGINT."""
+    reached = fault_points.from_environment(os.environ)
     stop = threading.Event()
 
     def on_signal(number: int, _frame: object) -> None:
@@ -46,7 +50,7 @@ def run(contract: Contract, endpoints: Endpoints, status_port: int) -> None:
     log.info("started", table=contract.name, status_port=server.port)
     store = Store.pipeline(endpoints)
     _probe(store, status, stop)
-    LakeWriter(contract, store, status, stop).run()
+    LakeWriter(contract, store, status, stop, reached).run()
     log.info("stopped")
 
 
@@ -71,12 +75,16 @@ def main() -> None:
     parser.add_argument("--table", required=True)
     parser.add_argument("--contract", type=Path, help="the file with the applied contract; else what is declared")
     parser.add_argument("--status-port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--s3", help="where the object store answers, if not where the platform's does")
     arguments = parser.parse_args()
     logs.configure(f"lake_writer.{arguments.table}")
     settings = Settings.load()
     try:
         contract = applied(arguments.contract) if arguments.contract else declared(settings, arguments.table)
-        run(contract, Endpoints.local(settings), arguments.status_port)
+        endpoints = Endpoints.local(settings)
+        if arguments.s3:
+            endpoints = replace(endpoints, s3=arguments.s3)
+        run(contract, endpoints, arguments.status_port)
     except DroplessError as error:
         log.critical(str(error))
         sys.exit(1)

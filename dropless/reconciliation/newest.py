@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from dropless import names, pinot
@@ -49,8 +50,12 @@ def in_lake(endpoints: Endpoints, contract: Contract) -> dict[str, Row]:
         DroplessError: the store does not answer, or the table is not there.
     """
     table = Lake(Store.reader(endpoints)).table(contract.name).now()
-    found = table.to_arrow(["_key", *(column.name for column in contract.columns)]).to_pylist()
-    return {row.pop("_key"): {name: _utc(value) for name, value in row.items()} for row in found}
+    return as_rows(table.to_arrow(["_key", *(column.name for column in contract.columns)]))
+
+
+def as_rows(found: pa.Table) -> dict[str, Row]:
+    """Rows of the lake by key."""
+    return {row.pop("_key"): {name: _utc(value) for name, value in row.items()} for row in found.to_pylist()}
 
 
 def repeated_in_lake(endpoints: Endpoints, contract: Contract) -> int:

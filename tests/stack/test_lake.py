@@ -17,90 +17,20 @@ import orjson
 import polars as pl
 import pyarrow as pa
 import pytest
-from confluent_kafka import Producer
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
-from small_union import SmallUnion, eventually, free_port, in_background, status
+from s3_proxy import Fault, any_put, proxy
+from small_lake import COMMITTED, KEYS, SmallLake
+from small_union import eventually, in_background, status
 
-from dropless import Lake, durability, names
+from dropless import Lake
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
-from dropless.lake.reading import LakeTable
 from dropless.lake.store import Store, probe_conditional_put
 from dropless.settings import Settings
 
 pytestmark = pytest.mark.timeout(120)
-KEYS = 300
 DROPLESS = [sys.executable, "-c", "from dropless.cli import main; main()"]
-COMMITTED = 1_764_000_000_123_456
-
-
-class SmallLake(SmallUnion):
-    """A unified topic that the test writes itself, and the lake table made from it."""
-
-    def __init__(self, folder: Path, endpoints: Endpoints, settings: Settings) -> None:
-        super().__init__(folder, endpoints, settings)
-        self.store = Store.pipeline(endpoints)
-        self.changes = names.changes_table(self.table)
-        self.rows = 0
-
-    def writer(self) -> tuple[subprocess.Popen[bytes], int]:
-        port = free_port()
-        return self.start("dropless.lake.writer", "--status-port", str(port), log="lake"), port
-
-    def write_rows(self, count: int, rate: float | None = None) -> None:
-        producer = Producer(durability.transactional_producer(self.endpoints, f"{self.table}.rows"))
-        producer.init_transactions(30)
-        began = time.monotonic()
-        for done in range(0, count, 200):
-            producer.begin_transaction()
-            for _ in range(min(200, count - done)):
-                producer.produce(self.unified, unified_row(self.rows), f"shop:{self.rows % KEYS}".encode())
-                self.rows += 1
-            producer.commit_transaction(30)
-            if rate:
-                time.sleep(max(0.0, began + (done + 200) / rate - time.monotonic()))
-
-    def table_now(self) -> LakeTable:
-        return Lake(Store.reader(self.endpoints)).table(self.changes)
-
-    def found(self) -> Counter[int]:
-        try:
-            return Counter(self.table_now().to_arrow(["_offset"])["_offset"].to_pylist())
-        except DroplessError:
-            return Counter()
-
-    def check(self) -> None:
-        """Every row exactly once, and none but those."""
-        eventually(lambda: self.found().total() >= self.rows, 30)
-        assert self.found() == Counter(range(self.rows))
-
-    def remove(self) -> None:
-        super().remove()
-        client = self.store.client()
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket="lake", Prefix=f"{self.changes}/"):
-            if objects := [{"Key": each["Key"]} for each in page.get("Contents", [])]:
-                client.delete_objects(Bucket="lake", Delete={"Objects": objects})
-
-
-def unified_row(number: int) -> bytes:
-    return orjson.dumps(
-        {
-            "order_id": str(number),
-            "amount": f"{number}.10",
-            "note": None if number % 3 else f"note {number}",
-            "placed_at_us": COMMITTED,
-            "_key": f"shop:{number % KEYS}",
-            "_source": "shop",
-            "_op": "d" if number % 50 == 0 else "u",
-            "_deleted": number % 50 == 0,
-            "_committed_at_us": COMMITTED + number,
-            "_topic": "raw.x.shop",
-            "_partition": 0,
-            "_offset": number,
-            "_position": number,
-        }
-    )
 
 
 @pytest.fixture
@@ -278,19 +208,13 @@ def test_the_object_store_keeps_the_promise_that_commits_rest_on(lake: SmallLake
     probe_conditional_put(lake.store)
 
 
-def test_a_store_that_lets_two_writers_win_is_refused(lake: SmallLake):
-    class Careless(Store):
-        """A client that forgets the condition, as a store does that ignores it."""
-
-        def client(self):
-            real = super().client()
-            put = real.put_object
-            real.put_object = lambda **arguments: put(**{k: v for k, v in arguments.items() if k != "IfNoneMatch"})
-            return real
-
-    careless = Careless(**vars(lake.store))
-    with pytest.raises(DroplessError, match="let 8 of 8 writers win"):
-        probe_conditional_put(careless)
+def test_a_store_that_forgets_conditions_is_refused_with_a_sentence(lake: SmallLake):
+    lake.write_rows(10)
+    with proxy(lake.store, Fault("careless", any_put)) as address:
+        process, _ = lake.writer("--s3", address)
+        assert process.wait(30) == 1
+    assert "let 8 of 8 writers win a conditional put where one must win" in lake.log("lake")
+    assert lake.found() == Counter()
 
 
 def test_it_waits_for_its_topic_without_a_crash(tmp_path: Path, endpoints: Endpoints, settings: Settings):

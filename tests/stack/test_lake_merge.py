@@ -1,0 +1,82 @@
+"""The current state against the real object store: merged, fenced, tidied, and read exactly now."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from small_lake import SmallLake
+from small_union import eventually, in_background, status
+
+from dropless import Lake
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
+from dropless.lake.fault_points import VARIABLE, Point
+from dropless.lake.maintenance import clean, compact, statistics
+from dropless.lake.merge import Merge
+from dropless.lake.store import Store
+from dropless.settings import Settings
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def lake(tmp_path: Path, endpoints: Endpoints, settings: Settings) -> Iterator[SmallLake]:
+    made = SmallLake(tmp_path, endpoints, settings)
+    made.make_topics()
+    yield made
+    made.remove()
+
+
+def test_what_is_merged_is_the_newest_and_what_is_read_now_has_the_rest(lake: SmallLake):
+    _, port = lake.writer()
+    lake.write_rows(1000)
+    lake.check()
+    assert lake.merge().wait(60) == 0
+    assert lake.current() == lake.current(now=True) == lake.expected()
+    before = lake.current()
+    table = Lake(Store.reader(lake.endpoints)).table(lake.table)
+    lake.write_rows(700)
+    eventually(lambda: status(port)["rows_out"] == 1700)
+    assert lake.current() == before
+    assert lake.current(now=True) == lake.expected() != before
+    assert lake.merge().wait(60) == 0
+    assert lake.current() == lake.expected()
+    newer = Lake(Store.reader(lake.endpoints)).table(lake.table)
+    assert newer.fresh_until > table.fresh_until
+    assert dict(newer.as_of(table.version).to_polars(["_key", "amount"]).iter_rows()) == before
+    with pytest.raises(DroplessError, match="is not merged from changes"):
+        Lake(Store.reader(lake.endpoints)).table(lake.changes).now()
+
+
+def test_merges_that_are_killed_anywhere_lose_nothing_and_bring_nothing_twice(lake: SmallLake):
+    _, port = lake.writer()
+    for number, point in enumerate(Point, 1):
+        lake.write_rows(300)
+        eventually(lambda number=number: status(port)["rows_out"] == 300 * number)
+        assert lake.merge({VARIABLE: f"{point}:1:3"}).wait(60) == -signal.SIGKILL
+        assert lake.current(now=True) == lake.expected()
+    assert lake.merge().wait(60) == 0
+    assert lake.current() == lake.expected()
+
+
+def test_merges_compaction_and_cleaning_at_once_with_a_writer_end_in_the_same_state(lake: SmallLake):
+    lake.writer()
+    with in_background(lambda: lake.write_rows(16_000, rate=1000)):
+        eventually(lambda: lake.found().total() > 0)
+        for _ in range(4):
+            first, second = lake.merge(), lake.merge()
+            compact(lake.store, lake.table)
+            assert {first.wait(60), second.wait(60)} == {0}
+            clean(lake.store, lake.table, 1)
+    lake.check()
+    assert lake.current(now=True) == lake.expected()
+    Merge(lake.store, lake.table).run()
+    compact(lake.store, lake.table)
+    assert lake.current() == lake.expected()
+    assert all(each.files < 10 for each in statistics(lake.store, lake.table))
+    uri, options = lake.store.uri(lake.table), lake.store.options()
+    assert DeltaTable(uri, storage_options=options).to_pyarrow_table().num_rows == len(lake.expected())
