@@ -8,6 +8,7 @@ from dropless.contract import load_contracts
 from pipeline_assets import jobs, platform, sensors, union
 from pipeline_assets.folder import definitions_in
 from pipeline_assets.installation import Installation
+from pipeline_assets.lake.audit import lake_audits
 from pipeline_assets.lake.running import TAG
 
 
@@ -16,7 +17,7 @@ def definitions() -> dg.Definitions:
     """Everything, for the contracts of this installation (`DROPLESS_CONTRACTS`)."""
     installation = Installation()
     contracts = load_contracts(installation.settings.contracts)
-    audits = union.audits(contracts)
+    audits = [*union.audits(contracts), *lake_audits(contracts)]
     tables = definitions_in(installation.settings.contracts)
     of_data = [
         spec.key

@@ -38,7 +38,8 @@ def definitions(
     audit = dg.define_asset_job(
         "audit",
         selection=dg.AssetSelection.checks(*audited),
-        description="Account for every raw record since the last sound audit: each came out exactly once, in order.",
+        description="Account for every raw record since the last sound audit: each came out exactly once and in order, "
+        "and every row is in the lake.",
         executor_def=dg.in_process_executor,
     )
     hourly = dg.ScheduleDefinition(job=audit, cron_schedule="17 * * * *", default_status=schedules)

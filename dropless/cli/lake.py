@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 lake = typer.Typer(no_args_is_help=True, help="The lake's tables: list them, pull them into files.")
 
+FINDINGS = 3
+
 AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON, for programs.")]
 
 
@@ -146,6 +148,37 @@ def merge(
         f"{done.changes:,} changes merged into {table}: {done.written:,} rows written, {done.deleted:,} deleted, "
         f"{done.superseded:,} superseded; {done.commits:,} commits, {done.seconds:.1f} s"
     )
+
+
+@lake.command()
+def audit(
+    table: Annotated[str, typer.Argument(help="A unified table, such as orders.", show_default=False)],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """See that the lake has every row of the unified topic once; exit code 3 when something is wrong.
+
+    Example: [bold]dropless lake audit orders[/]
+    """
+    from dropless.declared import declared  # noqa: PLC0415 - as above
+    from dropless.endpoints import Endpoints  # noqa: PLC0415
+    from dropless.settings import Settings  # noqa: PLC0415
+    from resources.lake_audit import audit_lake  # noqa: PLC0415
+
+    settings = Settings.load()
+    report = audit_lake(Endpoints.local(settings), declared(settings, table))
+    if as_json:
+        _write_json(asdict(report))
+    else:
+        console = Console(soft_wrap=True, highlight=False)
+        for finding in report.findings:
+            console.print(finding)
+        console.print(
+            f"{len(report.findings)} findings in {report.rows:,} rows of the topic, {report.changes:,} changes and "
+            f"{report.current:,} current rows; {report.seconds:.1f} s"
+        )
+    if report.findings:
+        raise typer.Exit(FINDINGS)
 
 
 def _told(table: LakeTable) -> dict[str, Any]:

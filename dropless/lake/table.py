@@ -23,6 +23,11 @@ CHECKPOINT_EVERY = 100
 """Commits between checkpoints: opening a table reads at most this many log entries."""
 
 
+def application(topic: str, partition: int) -> str:
+    """Under which name a table remembers how far it has a partition of a topic."""
+    return f"dropless:{topic}:{partition}"
+
+
 class ChangesTable:
     """A handle on `<table>_changes`, opened anew after every failure."""
 
@@ -64,7 +69,7 @@ class ChangesTable:
 
     def positions(self, partitions: Iterable[int]) -> dict[int, int]:
         """The next offset to write, per partition of the topic; absent where nothing was ever written."""
-        found = {number: self._table.transaction_version(self._application(number)) for number in partitions}
+        found = {number: self._table.transaction_version(application(self._topic, number)) for number in partitions}
         return {number: version for number, version in found.items() if version is not None}
 
     def append(self, data: pa.Table, positions: Mapping[int, int]) -> None:
@@ -74,7 +79,7 @@ class ChangesTable:
             CommitFailedError: another writer committed positions of the same partitions.
             OSError | DeltaError: the store does not answer; whether it was written is unknown.
         """
-        transactions = [Transaction(self._application(number), offset) for number, offset in positions.items()]
+        transactions = [Transaction(application(self._topic, number), offset) for number, offset in positions.items()]
         write_delta(
             self._table,
             data,
@@ -84,9 +89,6 @@ class ChangesTable:
             commit_properties=CommitProperties(app_transactions=transactions),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
         )
-
-    def _application(self, partition: int) -> str:
-        return f"dropless:{self._topic}:{partition}"
 
     def _wider(self, name: str) -> dict[str, pa.DataType]:
         """The columns that are narrower in the lake than declared, with their declared types."""

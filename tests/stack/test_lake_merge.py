@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from small_lake import SmallLake
 from small_union import eventually, in_background, status
 
@@ -19,6 +19,7 @@ from dropless.lake.maintenance import clean, compact, statistics
 from dropless.lake.merge import Merge
 from dropless.lake.store import Store
 from dropless.settings import Settings
+from resources.lake_audit import audit_lake
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -80,3 +81,20 @@ def test_merges_compaction_and_cleaning_at_once_with_a_writer_end_in_the_same_st
     assert all(each.files < 10 for each in statistics(lake.store, lake.table))
     uri, options = lake.store.uri(lake.table), lake.store.options()
     assert DeltaTable(uri, storage_options=options).to_pyarrow_table().num_rows == len(lake.expected())
+
+
+def test_the_audit_finds_what_is_lost_doubled_or_wrong_in_the_lake(lake: SmallLake):
+    _, port = lake.writer()
+    lake.write_rows(600)
+    eventually(lambda: status(port)["rows_out"] == 600)
+    Merge(lake.store, lake.table).run()
+    assert audit_lake(lake.endpoints, lake.contract).findings == ()
+    options = {"storage_options": lake.store.delta_options()}
+    changes = DeltaTable(lake.store.uri(lake.changes), **options)
+    write_deltalake(changes, changes.to_pyarrow_table(filters=[("_offset", "=", 7)]), mode="append")
+    DeltaTable(lake.store.uri(lake.changes), **options).delete("_offset = 450")
+    DeltaTable(lake.store.uri(lake.table), **options).delete("_offset = 599")
+    first, second, third = audit_lake(lake.endpoints, lake.contract).findings
+    assert first == "1 rows of the topic are not in the lake, such as raw.x.shop@0@450."
+    assert second == "1 rows of the topic are in the lake more often than in the topic, such as raw.x.shop@0@7."
+    assert third == "1 rows that follow from the changes are not in the current state, such as shop:299@599."
