@@ -22,6 +22,7 @@ from dropless.lake.engine import connect
 from dropless.lake.merged import MergedTable
 from dropless.lake.pending import pending
 from dropless.lake.result import sentences
+from dropless.lake.scan import live
 from dropless.lake.store import Store
 from dropless.lake.table import application
 from dropless.records import Partition
@@ -67,7 +68,7 @@ def audit_lake(
             database.execute(f"set memory_limit = '{MEMORY}'")
             database.execute(f"set temp_directory = '{spill}'")
             rows = _read_topic(database, endpoints, contract, changes, progress)
-            database.register("changes", changes.to_pyarrow_dataset(filesystem=store.filesystem(folder)))
+            database.register("changes", live(store, folder, changes))
             findings = [*_against_topic(database), *_current(database, store, contract, changes)]
             counted = _number(database, "select count(*) from changes")
             current = _number(database, "select count(*) from merged") if _merged(store, contract) else 0
@@ -133,7 +134,7 @@ def _current(database: DuckDBPyConnection, store: Store, contract: Contract, cha
     merged = _merged(store, contract)
     if merged is None:
         return
-    database.register("merged", merged.to_pyarrow_dataset(filesystem=store.filesystem(contract.name)))
+    database.register("merged", live(store, contract.name, merged))
     version = MergedTable.progress_of(merged, changes)
     if version is None:
         return
@@ -141,7 +142,7 @@ def _current(database: DuckDBPyConnection, store: Store, contract: Contract, cha
     then = changes
     if pending(store, folder, changes, version).files:
         then = DeltaTable(store.uri(folder), version=version, storage_options=store.delta_options(patient=False))
-    register_computed(database, "computed", then.to_pyarrow_dataset(filesystem=store.filesystem(folder)))
+    register_computed(database, "computed", live(store, folder, then))
     rows = "select _key as a, _position as b, null as c from "
     yield from _finding(
         database, "rows of the current state do not follow from the changes", f"{rows} merged except {rows} computed"

@@ -8,7 +8,8 @@ from duckdb import DuckDBPyConnection
 from dropless.lake.deletions import Deletions
 from dropless.lake.engine import quoted
 from dropless.lake.merged import MergedTable
-from dropless.lake.pending import dataset, pending, row_schema
+from dropless.lake.pending import pending, row_schema
+from dropless.lake.scan import live, of_files
 from dropless.lake.store import Store
 
 # The newest change of every key, unless it is a deletion. Positions of a key never tie.
@@ -54,14 +55,14 @@ def register_now(connection: DuckDBPyConnection, store: Store, table: str, folde
     base = DeltaTable(store.uri(table), storage_options=options)
     changes = DeltaTable(store.uri(folder), storage_options=options)
     waiting = pending(store, folder, changes, MergedTable.progress_of(base, changes))
-    merged = base.to_pyarrow_dataset(filesystem=store.filesystem(table))
+    merged = live(store, table, base)
     own = {each: f"_{each}_of_{name}" for each in ("base", "fresh", "gone")}
     connection.register(own["base"], merged)
     parts = {each: quoted(view) for each, view in own.items()}
     if not waiting.files:
         connection.execute(f"create or replace temp view {quoted(name)} as select * from {parts['base']}")  # noqa: S608 - quoted
         return waiting.until
-    connection.register(own["fresh"], dataset(store, folder, waiting.files, row_schema(changes)))
+    connection.register(own["fresh"], of_files(store, folder, waiting.files, row_schema(changes)))
     gone = Deletions(store, table, patient=False).dataset()
     if gone is None:
         parts["gone"] = _NONE_GONE

@@ -15,6 +15,7 @@ from deltalake import DeltaTable, PostCommitHookProperties, WriterProperties, wr
 from deltalake.exceptions import TableNotFoundError
 
 from dropless import names
+from dropless.lake.scan import live
 from dropless.lake.schema import SYSTEM
 from dropless.lake.store import Store
 
@@ -42,7 +43,7 @@ class Deletions:
         """Keys and the positions at which they were deleted; None where there are none."""
         if self._table is None:
             return None
-        return self._table.to_pyarrow_dataset(filesystem=self._store.filesystem(self._name))
+        return live(self._store, self._name, self._table)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The keys and positions, batch by batch."""

@@ -16,7 +16,8 @@ from dropless import names
 from dropless.lake.merge import ATTEMPTS, BATCH_ROWS
 from dropless.lake.merged import LiveFile, MergedTable
 from dropless.lake.parquet import write as write_parquet
-from dropless.lake.pending import dataset, pending, row_schema
+from dropless.lake.pending import pending, row_schema
+from dropless.lake.scan import of_files
 from dropless.lake.store import Store
 
 log = structlog.get_logger()
@@ -141,7 +142,7 @@ def _consolidate(store: Store, current: str, changes: str) -> None:
     filesystem = store.filesystem(current)
     added, removed = [], []
     for group in _groups(small):
-        source = dataset(store, current, [each.path for each in group], target.schema)
+        source = of_files(store, current, [each.path for each in group], target.schema)
         written = write_parquet(
             filesystem, target.schema, source.to_batches(batch_size=BATCH_ROWS, fragment_readahead=1)
         )

@@ -28,7 +28,8 @@ from dropless.lake.fault_points import Point, Reached, pass_by
 from dropless.lake.merged import KEY, MERGED_UNTIL, POSITION, LiveFile, MergedTable
 from dropless.lake.parquet import Written
 from dropless.lake.parquet import write as write_parquet
-from dropless.lake.pending import Pending, dataset, everything, pending, row_schema
+from dropless.lake.pending import Pending, everything, pending, row_schema
+from dropless.lake.scan import of_files
 from dropless.lake.store import Store
 
 log = structlog.get_logger()
@@ -137,7 +138,7 @@ class Merge:
             return Summary(version=int(target.delta.version()))
         until = group[-1].timestamp
         total = Summary()
-        source = dataset(self._store, self._folder, [path for each in group for path in each.files], target.schema)
+        source = of_files(self._store, self._folder, [path for each in group for path in each.files], target.schema)
         parts = _with_last(_parts(source.to_batches(batch_size=BATCH_ROWS, fragment_readahead=1), target.schema))
         for part, last in parts:
             if total.commits:
@@ -182,8 +183,6 @@ class Merge:
         """The newest change of each key, without those that are older than what is merged already."""
         newest = _newest(part)
         keys = newest[KEY].combine_chunks()
-        low, high = pc.min(keys).as_py(), pc.max(keys).as_py()
-        possible = [number for number, each in enumerate(files) if _may_hold(each, low, high)]
 
         def look(number: int) -> pa.Table:
             scan = self._scan(files[number], schema, [KEY, POSITION])
@@ -192,7 +191,7 @@ class Merge:
             return table.append_column("file", pa.repeat(pa.scalar(number, pa.int32()), table.num_rows))
 
         with ThreadPoolExecutor(_WRITERS) as pool:
-            held = pa.concat_tables([*pool.map(look, possible), _NO_PLACES])
+            held = pa.concat_tables([*pool.map(look, range(len(files))), _NO_PLACES])
         gone = pa.Table.from_batches(
             [batch.filter(pc.is_in(batch.column(0), keys)) for batch in Deletions(self._store, self._table).batches()],
             _NO_PLACES.schema.remove(2),
@@ -246,7 +245,7 @@ class Merge:
     def _scan(
         self, file: LiveFile, schema: pa.Schema, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        scan = dataset(self._store, self._table, [file.path], schema)
+        scan = of_files(self._store, self._table, [file.path], schema)
         return iter(scan.to_batches(columns=columns, batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1))
 
 
@@ -299,10 +298,6 @@ def _split(rows: pa.Table) -> list[list[pa.RecordBatch]]:
     count = max(1, -(-rows.nbytes // FILE_BYTES))
     size = -(-rows.num_rows // count)
     return [rows.slice(start, size).to_batches(BATCH_ROWS) for start in range(0, rows.num_rows, size)]
-
-
-def _may_hold(file: LiveFile, low: str, high: str) -> bool:
-    return file.first is None or file.last is None or (file.first <= high and file.last >= low)
 
 
 def _fold(files: Sequence[LiveFile], touched: Sequence[int]) -> int | None:

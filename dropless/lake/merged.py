@@ -32,13 +32,11 @@ _NOTHING: Final = -1
 
 @dataclass(frozen=True)
 class LiveFile:
-    """A data file of the table, and between which keys its rows lie (None where that is not known)."""
+    """A data file of the table."""
 
     path: str
     bytes: int
     rows: int
-    first: str | None
-    last: str | None
 
     def remove(self, *, data_change: bool) -> RemoveAction:
         """What takes it out of the table; its bytes stay until vacuum."""
@@ -97,11 +95,8 @@ class MergedTable:
 
     def files(self) -> list[LiveFile]:
         """Every data file of this version."""
-        actions = pa.table(self._table.get_add_actions(flatten=True))
-        names = actions.column_names
-        first = actions[f"min.{KEY}"] if f"min.{KEY}" in names else pa.nulls(actions.num_rows)
-        last = actions[f"max.{KEY}"] if f"max.{KEY}" in names else pa.nulls(actions.num_rows)
-        columns = (actions["path"], actions["size_bytes"], actions["num_records"], first, last)
+        actions = pa.table(self._table.get_add_actions())
+        columns = (actions["path"], actions["size_bytes"], actions["num_records"])
         return [LiveFile(*each) for each in zip(*(column.to_pylist() for column in columns), strict=True)]
 
     def commit(

@@ -1,4 +1,4 @@
-"""Data files of a Delta table as we write them: compressed, with the statistics that let readers skip them."""
+"""Data files of a Delta table as we write them: compressed, a row group at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -19,8 +18,6 @@ from deltalake.transaction import AddAction
 ROW_GROUP = 131_072
 COMPRESSION = "zstd"
 COMPRESSION_LEVEL = 1
-# Beyond this a text is no help for skipping, and the log would grow with it.
-LONGEST = 64
 _SAMPLE = 8192
 
 
@@ -67,41 +64,17 @@ def write(filesystem: pafs.FileSystem, schema: pa.Schema, batches: Iterable[pa.R
 
 
 def statistics(metadata: Any, schema: pa.Schema, rows: int) -> dict[str, Any]:
-    """A file's statistics as Delta's log has them, from those in its Parquet footer."""
-    least: dict[str, Any] = {}
-    most: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
+    """A file's statistics as Delta's log has them, without bounds: those are in the file's own footer.
+
+    delta-rs takes a bound that is missing, or a decimal that it cannot read, for null and skips the file whenever
+    that column is filtered; only where no column has bounds it reads right.
+    """
+    nulls = {}
     for index, field in enumerate(schema):
         columns = [metadata.row_group(number).column(index).statistics for number in range(metadata.num_row_groups)]
-        if any(each is None for each in columns):
-            continue
-        nulls[field.name] = sum(each.null_count for each in columns)
-        told = [each for each in columns if each.has_min_max]
-        # A row group of nulls has no bounds; one with values and none makes the file's unknown.
-        if not told or any(each.num_values and not each.has_min_max for each in columns):
-            continue
-        low = _value(min(each.min for each in told))
-        high = _value(max(each.max for each in told))
-        if low is not None and high is not None:
-            least[field.name], most[field.name] = low, high
-    return {"numRecords": rows, "minValues": least, "maxValues": most, "nullCount": nulls}
-
-
-def _value(value: Any) -> Any:
-    # Decimals are left out: readers parse them as floats. Booleans skip nothing.
-    match value:
-        case bool():
-            return None
-        case int() | float():
-            return value
-        case str():
-            return value if len(value) <= LONGEST else None
-        case datetime():
-            return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-        case date():
-            return value.isoformat()
-        case _:
-            return None
+        if all(each is not None and each.has_null_count for each in columns):
+            nulls[field.name] = sum(each.null_count for each in columns)
+    return {"numRecords": rows, "nullCount": nulls}
 
 
 def _repetitive(rows: pa.Table) -> list[str]:

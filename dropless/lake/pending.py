@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 from deltalake import DeltaTable
 
 from dropless.lake import deltalog
@@ -61,8 +59,3 @@ def row_schema(changes: DeltaTable) -> pa.Schema:
     """The columns of a change but the day by which its table is partitioned."""
     schema = pa.schema(changes.schema().to_arrow())
     return schema.remove(schema.get_field_index(DAY))
-
-
-def dataset(store: Store, folder: str, files: Sequence[str], schema: pa.Schema) -> pads.Dataset:
-    """Some data files of a table; a column that a file does not have is null in it."""
-    return pads.dataset(list(files), schema=schema, format="parquet", filesystem=store.filesystem(folder))

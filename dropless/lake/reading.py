@@ -19,6 +19,7 @@ from dropless.lake.current import register_computed, register_now
 from dropless.lake.engine import connect, query, quoted
 from dropless.lake.merged import merged_until
 from dropless.lake.result import BATCH_ROWS, Result, pandas, polars
+from dropless.lake.scan import live
 from dropless.lake.store import Store
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class LakeTable:
 
     def _dataset(self) -> pads.Dataset:
         # Arrow's own S3 client: delta-rs's calls back into Python from threads that outlive it when a read fails.
-        return self._delta.to_pyarrow_dataset(filesystem=self._store.filesystem(self._entry.folder))
+        return live(self._store, self._entry.folder, self._delta)
 
     def _checked(self, columns: Sequence[str] | None) -> list[str]:
         known = self.columns

@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pytest
 from deltalake.exceptions import CommitFailedError
@@ -23,6 +23,7 @@ from dropless.lake.fault_points import VARIABLE, Point
 from dropless.lake.merge import Merge
 from dropless.lake.merged import MergedTable, merged_until
 from dropless.lake.pending import row_schema
+from dropless.lake.scan import live
 
 KEYS = 60
 
@@ -202,43 +203,41 @@ def test_it_says_until_when_it_is_merged(lake: FolderLake):
     assert merged_until(lake.delta()) == done.merged_until == committed
 
 
-def test_files_can_be_skipped_by_their_statistics(tmp_path: Path):
-    store = FolderStore(tmp_path)
-    schema = pa.schema(
-        [
-            pa.field("_key", pa.string()),
-            pa.field("at", pa.timestamp("us", "UTC")),
-            pa.field("day", pa.date32()),
-            pa.field("amount", pa.decimal128(18, 2)),
-            pa.field("nothing", pa.int32()),
-        ]
-    )
-    moments = [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)]
-    rows = [{"_key": "a" * (1 + 99 * n), "at": at, "day": at.date(), "amount": None} for n, at in enumerate(moments)]
-    written = parquet.write(store.filesystem("t"), schema, pa.Table.from_pylist(rows, schema=schema).to_batches())
-    assert written
-    assert written.stats == {
-        "numRecords": 2,
-        "minValues": {"at": "0001-01-01T00:00:00.000000Z", "day": "0001-01-01"},
-        "maxValues": {"at": "9999-12-31T23:59:59.999999Z", "day": "9999-12-31"},
-        "nullCount": {"_key": 0, "at": 0, "day": 0, "amount": 2, "nothing": 2},
-    }
-    assert parquet.write(store.filesystem("t"), schema, []) is None
+EDGES = {
+    "amount": [Decimal("-9999999999999999.99"), Decimal("0.50"), Decimal("9999999999999999.99"), None],
+    "customer_id": ["a" * 5000, "", "\U0010ffff" * 40, None],
+    "loyalty_points": [2**63 - 1, -(2**63), 2**53 + 1, None],
+    "gift": [True, False, True, None],
+    "updated_at": [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), None, None],
+    "promised_on": [date(1, 1, 1), date(9999, 12, 31), None, None],
+    "weight_kg": [0.1, -1.5, None, None],
+}
 
 
-def test_filters_find_the_rows_of_files_that_a_merge_wrote(lake: FolderLake):
-    lake.append(change(key, key + 1) for key in range(100))
+@pytest.mark.parametrize("column", EDGES)
+def test_filters_find_the_rows_whatever_the_values_in_a_file(lake: FolderLake, column: str):
+    lake.append(change(key, key + 1) | {column: value} for key, value in enumerate(EDGES[column]))
     Merge(lake.store, lake.table).run()
-    dataset = lake.delta().to_pyarrow_dataset()
-    with duckdb.connect() as database:
-        database.register("orders", dataset)
-        for where, rows in (
-            ("_key = 'shop:7'", 1),
-            ("placed_at >= '2026-03-01T00:00:00Z'", sum(1 for key in range(100) if key % 90 >= 59)),
-            ("amount = 0.50", 1),
-            ("_position > 1000", 0),
-        ):
-            assert database.sql(f"select count(*) from orders where {where}").fetchall() == [(rows,)], where
+    as_we_read = live(lake.store, "orders", lake.delta())
+    as_others_read = lake.delta().to_pyarrow_dataset()
+    changes = live(lake.store, lake.folder, lake.delta(lake.folder))
+    with connect() as database:
+        for dataset in (as_we_read, as_others_read, changes):
+            database.register("found", dataset)
+            for value in EDGES[column]:
+                where, values = (f"{column} is null", []) if value is None else (f"{column} = ?", [value])
+                rows = database.execute(f"select count(*) from found where {where}", values).fetchall()
+                assert rows == [(EDGES[column].count(value),)], value
+
+
+def test_a_file_tells_how_many_values_are_null_and_no_bounds(tmp_path: Path):
+    store = FolderStore(tmp_path)
+    schema = pa.schema([pa.field("_key", pa.string()), pa.field("amount", pa.decimal128(18, 2))])
+    rows = pa.Table.from_pylist([{"_key": "a", "amount": None}, {"_key": "b", "amount": Decimal(1)}], schema=schema)
+    written = parquet.write(store.filesystem("t"), schema, rows.to_batches())
+    assert written
+    assert written.stats == {"numRecords": 2, "nullCount": {"_key": 0, "amount": 1}}
+    assert parquet.write(store.filesystem("t"), schema, []) is None
 
 
 def test_only_a_change_of_data_makes_a_file_new():
