@@ -20,7 +20,7 @@ def definitions(
     schedules: dg.DefaultScheduleStatus,
     of_data: Sequence[dg.AssetCheckKey] = (),
 ) -> dg.Definitions:
-    """All jobs; audits and checks of data are no question of drift, and run elsewhere. `schedules`: running at first?"""
+    """All jobs; audits and checks of data are no question of drift. `schedules`: whether they run at first."""
     audited = [key for each in audits for key in each.check_keys]
     provision = dg.define_asset_job(
         "provision",

@@ -20,8 +20,9 @@ _COMPUTED = """
 """
 _MERGED = """
     with newest as (
-        select fresh.* from {fresh} as fresh semi join
-        (select _key, max(_position) as _position from {fresh} group by _key) using (_key, _position)
+        -- A change may be here twice: columns that became wider had their table written anew.
+        select fresh.* from {fresh} as fresh
+        qualify row_number() over (partition by _key order by _position desc) = 1
     )
     select base.* from {base} as base
     anti join newest on base._key = newest._key and newest._position > base._position

@@ -22,6 +22,7 @@ from dropless.errors import DroplessError
 from dropless.lake.parquet import Written
 from dropless.lake.store import Store
 from dropless.lake.table import CHECKPOINT_EVERY
+from dropless.lake.widening import widen, widens
 
 MERGED_UNTIL: Final = "dropless.merged_until"
 """In a commit's information: when the newest change in it was committed to the table of changes (ms since 1970)."""
@@ -47,10 +48,11 @@ class MergedTable:
     """A handle on `<table>`, opened anew for every commit."""
 
     def __init__(self, store: Store, name: str, changes: DeltaTable, schema: pa.Schema, description: str = "") -> None:
-        """Open the table or make it, with the columns of `schema`.
+        """Open the table or make it, with the columns of `schema`, as wide as they are there.
 
         Raises:
-            DroplessError: a column has another type than in the table of changes.
+            DroplessError: a column has another type in the table of changes, which is not wider.
+            CommitFailedError: a merge changed files while columns became wider.
             OSError | DeltaError: the store does not answer.
         """
         self._store = store
@@ -128,17 +130,20 @@ class MergedTable:
         )
 
     def _grow(self, schema: pa.Schema) -> None:
-        have = {field.name: field.type for field in self._table.schema().fields}
-        wanted = Schema.from_arrow(schema).fields
-        for field in wanted:
-            if field.name in have and have[field.name] != field.type:
+        have = {field.name: field.type for field in self.schema}
+        wider = {each.name: each.type for each in schema if each.name in have and have[each.name] != each.type}
+        for name, kind in wider.items():
+            if not widens(have[name], kind):
                 raise DroplessError(
-                    f"Column {field.name!r} of lake table {self._name!r} is {have[field.name]} but {field.type} in its "
-                    "changes: move the lake table away, and it is merged anew from all changes."
+                    f"Column {name!r} of lake table {self._name!r} is {have[name]} but {kind} in its changes: move the "
+                    "lake table away, and it is merged anew from all changes."
                 )
-        new = [field for field in wanted if field.name not in have]
+        if wider:
+            widen(self._store, self._name, wider)
+        new = [each for each in Schema.from_arrow(schema).fields if each.name not in have]
         if new:
             self._table.alter.add_columns([Field(each.name, each.type, metadata=each.metadata) for each in new])
+        if wider or new:
             self._table = DeltaTable(self._store.uri(self._name), storage_options=self._store.delta_options())
 
 

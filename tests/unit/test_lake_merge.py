@@ -196,6 +196,26 @@ def test_a_new_column_of_the_changes_comes_to_the_current_state(lake: FolderLake
     }
 
 
+def test_columns_that_became_wider_in_the_changes_become_so_in_the_current_state(lake: FolderLake):
+    lake.append([change(1, 1), change(2, 2) | {"item_count": 7}])
+    Merge(lake.store, lake.table).run()
+    lake.append([change(2, 3) | {"item_count": 8}])
+    for column, kind in (("item_count", pa.int64()), ("amount", pa.decimal128(22, 4))):
+        number = lake.schema.get_field_index(column)
+        lake.schema = lake.schema.set(number, lake.schema.field(number).with_type(kind))
+    lake.append([change(3, 5) | {"item_count": 2**40}])
+    assert state_now(lake) == lake.expected()
+    Merge(lake.store, lake.table).run()
+    table = lake.delta().to_pyarrow_table()
+    assert dict(zip(table["_key"].to_pylist(), table["item_count"].to_pylist(), strict=True)) == {
+        "shop:1": None,
+        "shop:2": 8,
+        "shop:3": 2**40,
+    }
+    assert table.schema.field("amount").type == pa.decimal128(22, 4)
+    assert lake.merged() == lake.expected()
+
+
 def test_it_says_until_when_it_is_merged(lake: FolderLake):
     lake.append([change(1, 1)])
     committed = lake.delta(lake.folder).history(1)[0]["timestamp"]
