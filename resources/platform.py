@@ -117,6 +117,19 @@ class LocalPlatform:
             if resource.id not in found or found[resource.id].properties != resource.properties:
                 self.start_process(self._named(resource.name))
 
+    def revive(self, system: str) -> None:
+        """Start a system's processes that don't run; a table's with the contract that was applied.
+
+        Another one is for a plan to carry through: here it would come to the union before Pinot knows its columns.
+        """
+        ours = [each for each in self.processes if each.system == system and each.table]
+        known = self.supervisor.processes()
+        if not ours or any(each.name not in known for each in ours):
+            self.start(system)
+            return
+        for each in ours:
+            self.supervisor.start_program(each.name)
+
     def stop(self, system: str) -> None:
         """Stop a system's processes, the last started first."""
         for process in reversed([each for each in self.processes if each.system == system]):

@@ -90,7 +90,7 @@ class Repairs:
     def _start(self) -> None:
         dead = {each.system for each in self._platform.status() if each.state in DEAD}
         for system in dict.fromkeys(each.system for each in self._platform.processes if each.system in dead):
-            self._platform.start(system)
+            self._platform.revive(system)
             self._platform.wait_healthy(system, HEALTHY_SECONDS)
 
     def _weakened(self) -> list[Ailment]:
