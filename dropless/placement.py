@@ -21,7 +21,7 @@ def described(placement: Placement, brokers: Collection[int]) -> str:
     most, least = max(leads, key=leads.__getitem__), min(leads, key=leads.__getitem__)
     if leads[most] - leads[least] <= 1:
         return EVEN
-    return f"broker {most} leads {leads[most]} of {len(placement)} partitions, broker {least} {leads[least]}"
+    return f"broker {most} leads {leads[most]} of {len(placement)} partitions, broker {least} {leads[least] or 'none'}"
 
 
 def target(placement: Placement, brokers: Collection[int], factor: int) -> dict[int, list[int]]:

@@ -30,7 +30,8 @@ def first_difference(plan: Plan) -> str:
     differences = [(change.desired.name, each) for change in plan.changes for each in change.properties]
     name, first = differences[0]
     more = f", and {len(differences) - 1} more" if len(differences) > 1 else ""
-    return f"{name}: {first.path} is {_cell(first.before) or 'not set'}, declared {_cell(first.after)}{more}."
+    found = "not set" if first.before is None else _quoted(_cell(first.before))
+    return f"{name}: {first.path} is {found}, declared {_quoted(_cell(first.after))}{more}."
 
 
 def plan_table(changes: Iterable[Change]) -> str:
@@ -79,6 +80,11 @@ def column_schema(contract: Contract) -> dg.TableSchema:
 
 def _allowed(column: Column) -> list[str]:
     return [f"one of {', '.join(column.allowed)}"] if column.allowed else []
+
+
+def _quoted(text: str) -> str:
+    # Several words would run into the sentence.
+    return f"“{text}”" if " " in text else text
 
 
 def _cell(value: Json) -> str:

@@ -31,7 +31,9 @@ class Reports:
         self._told: dict[str, tuple[str, float]] = state.get("told", {})
         self.events: list[Event] = []
 
-    def add(self, event: Event, facts: Mapping[str, Any], *, repeat: bool = True, pause: float = 0) -> None:
+    def add(
+        self, event: Event, facts: Mapping[str, Any], *, repeat: bool = True, pause: float = 0, since: float = 0
+    ) -> None:
         """Report an event if its facts changed since they were last told.
 
         Args:
@@ -39,12 +41,13 @@ class Reports:
             facts: what makes it news.
             repeat: also report it when nothing changed for a long time.
             pause: seconds for which nothing more of its kind is told, news or not.
+            since: also report it when it was told last before this moment, in seconds since 1970.
         """
         name = "/".join([type(event).__name__, *event.asset_key.path, getattr(event, "check_name", "")])
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
         before, at = self._told.get(name, ("", 0.0))
         age = time.time() - at
-        if (digest != before and age >= pause) or (repeat and age >= REPEAT_SECONDS):
+        if (digest != before and age >= pause) or (repeat and age >= REPEAT_SECONDS) or at < since:
             self._told[name] = (digest, time.time())
             self.events.append(event)
 

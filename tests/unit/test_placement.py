@@ -11,7 +11,7 @@ from dropless.placement import EVEN, added, described, target
 
 def test_leaders_that_differ_by_one_are_even() -> None:
     assert described({0: [1, 2, 3], 1: [2, 3, 1]}, [1, 2, 3]) == EVEN
-    assert described({0: [1, 2, 3], 1: [1, 3, 2]}, [1, 2, 3]) == "broker 1 leads 2 of 2 partitions, broker 2 0"
+    assert described({0: [1, 2, 3], 1: [1, 3, 2]}, [1, 2, 3]) == "broker 1 leads 2 of 2 partitions, broker 2 none"
 
 
 def test_a_third_replica_is_added_and_nothing_else_moves() -> None:

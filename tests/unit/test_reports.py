@@ -1,5 +1,6 @@
 """A sensor tells what is new, repeats what stays, and does not flood the event log."""
 
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -38,6 +39,18 @@ def test_news_that_comes_too_often_is_told_now_and_then(file: Path) -> None:
         return len(told.result().asset_events)
 
     assert [busy(1), busy(2)] == [1, 0]
+
+
+def test_what_was_told_before_its_asset_was_made_anew_is_told_again(file: Path) -> None:
+    def look(since: float) -> int:
+        told = Reports(file)
+        told.add(
+            dg.AssetCheckEvaluation(asset_key=dg.AssetKey("kafka"), check_name="one", passed=True), {}, since=since
+        )
+        return len(told.result().asset_events)
+
+    now = time.time()
+    assert [look(0), look(now - 10), look(now + 10)] == [1, 0, 1]
 
 
 def test_two_checks_of_one_asset_are_told_apart() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline_assets import housekeeping
 from pipeline_assets.sensors.alerts import problems
+from pipeline_assets.sensors.watching import made_by_runs
 
 KAFKA, PINOT = dg.AssetKey(["platform", "kafka"]), dg.AssetKey(["pinot", "orders"])
 SYNC, FRESH = dg.AssetCheckKey(KAFKA, "all_in_sync"), dg.AssetCheckKey(PINOT, "fresh_enough")
@@ -42,6 +43,18 @@ def test_only_data_at_risk_is_a_problem(instance: dg.DagsterInstance) -> None:
     )  # fmt: skip
     judge(instance, SYNC, passed=True)
     assert problems(instance, [SYNC, FRESH]) == []
+
+
+def test_only_what_a_run_has_made_makes_checks_old(instance: dg.DagsterInstance) -> None:
+    @dg.asset(key=KAFKA)
+    def kafka() -> None: ...
+
+    before = time.time()
+    dg.materialize([kafka], instance=instance)
+    instance.report_runless_asset_event(dg.AssetMaterialization(PINOT))
+    made = made_by_runs(instance, [KAFKA, PINOT, dg.AssetKey("never")])
+    assert made.keys() == {KAFKA}
+    assert made[KAFKA] >= before
 
 
 def events(instance: dg.DagsterInstance) -> dict[str, int]:
