@@ -25,7 +25,7 @@ from dropless.errors import Unreachable
 from dropless.invariants import Broker, Cluster, Group, Partition, Topic
 from dropless.lag import Position
 from resources.features import finalized_features
-from resources.kafka_answers import result, settling
+from resources.kafka_answers import result, sentence, settling
 
 # A sensor's whole tick has ten seconds.
 REQUEST_SECONDS = 4
@@ -126,6 +126,9 @@ class ClusterView:
     def groups(self) -> list[Group]:
         """Every consumer group: its members' client ids, and what it committed."""
         listed = result(self._admin.list_consumer_groups(request_timeout=REQUEST_SECONDS), "list its consumer groups")
+        if listed.errors:
+            # A broker that did not answer may have groups that nobody else knows of.
+            raise sentence(KafkaException(listed.errors[0]), "list its consumer groups")
         names = sorted(each.group_id for each in listed.valid)
         if not names:
             return []

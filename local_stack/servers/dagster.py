@@ -53,6 +53,8 @@ def _process(
             "DROPLESS_DAGSTER_CODE_PORT": str(context.port("dagster_code")),
             "DAGSTER_DISABLE_TELEMETRY": "yes",
             "PYTHONUNBUFFERED": "1",
+            # A client library in C can take the process with it: then its log says where.
+            "PYTHONFAULTHANDLER": "1",
             "MALLOC_ARENA_MAX": "2",
             "DROPLESS_CONTRACT_DIGEST": contracts,
         },
