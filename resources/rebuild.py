@@ -29,7 +29,7 @@ def start_over(endpoints: Endpoints, admin: TopicAdmin, topic: Resource, progres
     table = topic.hints["table"]
     progress(f"dropping Pinot's table {table}")
     drop_table(endpoints, table)
-    for lake_table in (names.changes_table(table), table):
+    for lake_table in (names.changes_table(table), table, names.deletions_table(table)):
         progress(f"dropping lake table {lake_table}")
         _empty(Store.pipeline(endpoints), lake_table)
     admin.forget(names.union_group(table))

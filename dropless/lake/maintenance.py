@@ -15,6 +15,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from dropless import names
 from dropless.lake.merge import ATTEMPTS, BATCH_ROWS
 from dropless.lake.merged import LiveFile, MergedTable
+from dropless.lake.parquet import Written
 from dropless.lake.parquet import write as write_parquet
 from dropless.lake.pending import pending, row_schema
 from dropless.lake.scan import of_files
@@ -140,7 +141,8 @@ def _consolidate(store: Store, current: str, changes: str) -> None:
     if len(small) <= _FEW:
         return
     filesystem = store.filesystem(current)
-    added, removed = [], []
+    added: list[Written] = []
+    removed: list[LiveFile] = []
     for group in _groups(small):
         source = of_files(store, current, [each.path for each in group], target.schema)
         written = write_parquet(

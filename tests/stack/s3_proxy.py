@@ -113,9 +113,13 @@ class Handler(BaseHTTPRequestHandler):
         told = {name.lower(): value for name, value in headers}
         for name, value in ({"content-length": str(len(body))} | told).items():
             self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        try:
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+        except ConnectionError:
+            # Whoever asked was killed or has given up.
+            self.close_connection = True
 
 
 @contextmanager
