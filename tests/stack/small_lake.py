@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -47,7 +48,7 @@ class SmallLake(SmallUnion):
         """When the writer commits, instead of by the second."""
         path = self.folder / self.table / "defs.yaml"
         text = ", ".join(f"{name}: {value}" for name, value in limits.items())
-        path.write_text(path.read_text().replace("lake: {commit_seconds: 1}", f"lake: {{{text}}}"))
+        path.write_text(re.sub(r"lake: \{.*\}", f"lake: {{{text}}}", path.read_text()))
 
     def stop_all(self) -> None:
         for process in self._processes:

@@ -25,6 +25,9 @@ def orders(settings: Settings) -> Contract:
 
 def merged(endpoints: Endpoints, orders: Contract) -> dict[str, newest.Row]:
     table = Lake(Store.reader(endpoints)).table("orders")
+    if table.rows_if_known() is None:
+        # Not merged yet: it would be computed from the changes.
+        return {}
     return newest.as_rows(table.to_arrow(["_key", *(column.name for column in orders.columns)]))
 
 
