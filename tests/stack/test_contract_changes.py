@@ -24,7 +24,8 @@ from dropless.settings import Settings
 from resources.replay import dead_letters, replay
 from resources.waiting import until
 
-pytestmark = pytest.mark.timeout(300)
+# The first test of a session also waits for the whole stack.
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 HEAD = """
 type: pipeline_assets.components.UnifiedTable
