@@ -176,6 +176,7 @@ def test_types_become_wider_under_traffic(table: ChangingTable, contract: Contra
         table.execute("alter table items alter n type bigint, alter total type numeric(14,4)")
         table.execute("insert into items (id, n, total, at) values (1000, 9007199254740993, 1234567890.1234, now())")
         table.change_some()
+    table.touch_all()
     table.await_equal()
     rows = table.truth()
     assert (rows["shop:1000"]["n"], rows["shop:1000"]["amount"]) == (2**53 + 1, Decimal("1234567890.1234"))
