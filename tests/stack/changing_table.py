@@ -124,7 +124,6 @@ class ChangingTable:
         self.known: dict[str, Adapter] = {**adapters(endpoints), "process": self.processes}
         self.contract: Contract
         self._random = random.Random(5)
-        self._columns: list[str] = []
         self._failed: list[BaseException] = []
 
     # --- contract ---
@@ -163,7 +162,6 @@ class ChangingTable:
     def execute(self, statement: str) -> None:
         with databases.postgresql(self.endpoints, self.name, "admin") as connection:
             connection.execute(statement)
-        self._columns = []
 
     def make_market(self, documents: int) -> None:
         with databases.mongodb(self.endpoints, "admin") as client:
@@ -212,10 +210,9 @@ class ChangingTable:
 
     def _change(self, connection: Any) -> None:
         try:
-            if not self._columns:
-                cursor = connection.execute("select * from items limit 0")
-                self._columns = [column.name for column in cursor.description]
-            columns = self._columns
+            # Asked for every time: the table may have been changed by another thread of the test.
+            cursor = connection.execute("select * from items limit 0")
+            columns = [column.name for column in cursor.description]
             values = self._values()
             identity, chance = values["id"], self._random.random()
             if chance < 0.15:
@@ -230,7 +227,6 @@ class ChangingTable:
             connection.execute(statement.format(names, marks, changed), [values[each] for each in columns])
         except (errors.UndefinedColumn, errors.FeatureNotSupported):
             # As an application that is deployed anew after its table was changed.
-            self._columns = []
             connection.prepare_threshold = None
 
     def _values(self) -> dict[str, Any]:
