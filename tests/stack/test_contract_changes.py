@@ -21,10 +21,11 @@ from dropless.errors import DroplessError, Unsafe
 from dropless.lake.client import Lake
 from dropless.lake.store import Store
 from dropless.settings import Settings
-from resources.replay import dead_letters, replay
+from resources.replay import dead_letters
 from resources.waiting import until
 
-pytestmark = pytest.mark.timeout(300)
+# The first test of a session also waits for the whole stack.
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 HEAD = """
 type: pipeline_assets.components.UnifiedTable
@@ -175,6 +176,7 @@ def test_types_become_wider_under_traffic(table: ChangingTable, contract: Contra
         table.execute("alter table items alter n type bigint, alter total type numeric(14,4)")
         table.execute("insert into items (id, n, total, at) values (1000, 9007199254740993, 1234567890.1234, now())")
         table.change_some()
+    table.touch_all()
     table.await_equal()
     rows = table.truth()
     assert (rows["shop:1000"]["n"], rows["shop:1000"]["amount"]) == (2**53 + 1, Decimal("1234567890.1234"))
@@ -209,7 +211,7 @@ def test_a_renamed_column_costs_no_row(table: ChangingTable, contract: Contract)
         table.apply()
         table.change_some()
     assert all("needs `total`, which the source's row does not have" in reason for reason in dead(table))
-    outcome = replay(table.endpoints, table.contract)
+    outcome = table.replay()
     assert outcome.still_dead == 0
     assert outcome.replayed + outcome.superseded == len(dead(table))
     table.await_equal()
@@ -238,7 +240,7 @@ def test_rows_with_an_unknown_column_are_quarantined_until_it_is_known(
         table.change_some()
     quarantined = dead(table)[before:]
     assert all(reason.startswith("The row has `gift`, which the contract neither takes") for reason in quarantined)
-    outcome = replay(table.endpoints, table.contract)
+    outcome = table.replay()
     assert outcome.still_dead == 0
     table.touch_all()
     table.await_equal()
