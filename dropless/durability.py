@@ -203,6 +203,15 @@ def reassignment_client(endpoints: Endpoints) -> dict[str, Any]:
     } | security
 
 
+def group_client(endpoints: Endpoints) -> dict[str, Any]:
+    """The same for groups' offsets: it is asked by who waits for seconds only."""
+    return reassignment_client(endpoints) | {
+        "client_id": "dropless.watch",
+        "request_timeout_ms": 3000,
+        "bootstrap_timeout_ms": 3000,
+    }
+
+
 def transactional_producer(endpoints: Endpoints, transactional_id: str) -> ClientConfig:
     """The producer of one exactly-once process, tuned for one transaction per batch."""
     return (

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     ClusterMetadata,
@@ -25,6 +25,7 @@ from dropless.errors import Unreachable
 from dropless.invariants import Broker, Cluster, Group, Partition, Topic
 from dropless.lag import Position
 from resources.features import finalized_features
+from resources.group_offsets import GroupOffsets
 from resources.kafka_answers import result, sentence, settling
 
 # A sensor's whole tick has ten seconds.
@@ -49,6 +50,7 @@ class ClusterView:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
+        self._offsets_of_groups = GroupOffsets(endpoints)
         self._fresh = threading.Lock()
         self._kept: tuple[float, ClusterMetadata] | None = None
 
@@ -117,11 +119,7 @@ class ClusterView:
 
     def committed(self, group: str) -> dict[Position, int]:
         """What a group committed, pending transactions left out: asking for those can hang on a dead process."""
-        request = [ConsumerGroupTopicPartitions(group)]
-        futures = self._admin.list_consumer_group_offsets(
-            request, require_stable=False, request_timeout=REQUEST_SECONDS
-        )
-        return _committed(result(futures[group], f"tell the offsets of group {group!r}"))
+        return self._offsets_of_groups.committed([group]).get(group, {})
 
     def groups(self) -> list[Group]:
         """Every consumer group: its members' client ids, and what it committed."""
@@ -133,24 +131,11 @@ class ClusterView:
         if not names:
             return []
         members = self._admin.describe_consumer_groups(names, request_timeout=REQUEST_SECONDS)
-        offsets = [
-            # One group a request is all that librdkafka takes.
-            self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(name)], require_stable=False, request_timeout=REQUEST_SECONDS
-            )
-            for name in names
-        ]
+        offsets = self._offsets_of_groups.committed(names)
         return [
-            Group(
-                name,
-                tuple(
-                    sorted(
-                        each.client_id for each in result(members[name], f"tell the members of group {name!r}").members
-                    )
-                ),
-                _committed(result(asked[name], f"tell the offsets of group {name!r}")),
-            )
-            for name, asked in zip(names, offsets, strict=True)
+            Group(name, tuple(sorted(each.client_id for each in found.members)), offsets.get(name, {}))
+            for name in names
+            for found in [result(members[name], f"tell the members of group {name!r}")]
         ]
 
     def _brokers(self, numbers: Sequence[int]) -> tuple[tuple[Broker, ...], tuple[int, ...]]:
@@ -218,10 +203,6 @@ class ClusterView:
             if asked:
                 time.sleep(SETTLE_SECONDS)
         return found
-
-
-def _committed(group: ConsumerGroupTopicPartitions) -> dict[Position, int]:
-    return {(each.topic, each.partition): each.offset for each in group.topic_partitions or () if each.offset >= 0}
 
 
 def _values(entries: Mapping[str, ConfigEntry]) -> dict[str, str]:

@@ -59,6 +59,9 @@ class Processes:
         lines = [line for line in file.path.read_text().splitlines() if not line.startswith(f"{setting}=")]
         file.path.write_text("\n".join([*lines, f"{setting}={value}", ""]))
 
+    def pid(self, name: str) -> int:
+        return next(each.pid for each in self.platform.status() if each.name == name)
+
     def restart(self, name: str) -> None:
         self.platform.supervisor.stop(name)
         self.platform.supervisor.start_program(name)
@@ -195,6 +198,7 @@ def test_a_stopped_broker_and_one_that_makes_topics_by_accident_are_reported_in_
         (KAFKA, "new_topics_are_born_safe"): "broker 3, auto.create.topics.enable | false | true",
         (KAFKA, "preferred_leaders_lead"): "led by their preferred replica | led by another",
     }
+    watching = processes.pid("dagster-code-1")
     began = time.time()
     processes.platform.supervisor.stop(LAST_BROKER)
     seen_failing(web, away, began)
@@ -209,6 +213,8 @@ def test_a_stopped_broker_and_one_that_makes_topics_by_accident_are_reported_in_
     repaired = web.run("repair")
     assert repaired.succeeded, repaired.failures
     assert eventually(newest(web, away | back, began, "SUCCEEDED"), TWO_TICKS)
+    # Coordinators that moved have not taken those with them who asked.
+    assert processes.pid("dagster-code-1") == watching
 
 
 def in_sync(endpoints: Endpoints) -> str | None:

@@ -168,7 +168,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_repaired_ends_in_one_clear_alert(
     hurried: None, settings: Settings, endpoints: Endpoints, told: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    with watch(tmp_path) as watched:
+    # Alerts are made of what the instance knows.
+    with watch(tmp_path, kept=True) as watched:
 
         def alerted() -> list[str]:
             for _ in range(2):

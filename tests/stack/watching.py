@@ -57,16 +57,17 @@ class Ticked:
 class Watch:
     """Every sensor of the contracts in the environment."""
 
-    def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
+    def __init__(self, folder: Path, instance: dg.DagsterInstance, *, kept: bool) -> None:
         self.installation = _Elsewhere(folder=str(folder))
         self.instance = instance
+        self._kept = kept
         # By asset and check, such as `platform/kafka:all_in_sync`.
         self.newest: dict[str, dg.AssetCheckEvaluation] = {}
         self.observed: dict[str, dg.AssetObservation] = {}
         self._repository = definitions().get_repository_def()
 
     def tick(self, name: str) -> Ticked:
-        """Have one sensor look; what it tells is kept in the instance, as the daemon does."""
+        """Have one sensor look."""
         sensor = self._repository.get_sensor_def(name)
         context = dg.build_sensor_context(
             instance=self.instance, repository_def=self._repository, resources={"installation": self.installation}
@@ -75,7 +76,8 @@ class Watch:
         told = sensor.evaluate_tick(context)
         seconds = time.monotonic() - started
         for event in told.asset_events:
-            self.instance.report_runless_asset_event(event)
+            if self._kept:
+                self.instance.report_runless_asset_event(event)
             if isinstance(event, dg.AssetCheckEvaluation):
                 self.newest[f"{event.asset_key.to_user_string()}:{event.check_name}"] = event
             if isinstance(event, dg.AssetObservation):
@@ -104,9 +106,9 @@ class Watch:
 
 
 @contextmanager
-def watch(folder: Path) -> Iterator[Watch]:
-    """Sensors with an instance and a memory below a folder."""
+def watch(folder: Path, *, kept: bool = False) -> Iterator[Watch]:
+    """Sensors with an instance and a memory below a folder; what they tell is kept in the instance if that is asked."""
     home = folder / "dagster"
     home.mkdir(exist_ok=True)
     with dg.instance_for_test(temp_dir=str(home)) as instance:
-        yield Watch(folder / "memory", instance)
+        yield Watch(folder / "memory", instance, kept=kept)

@@ -23,7 +23,9 @@ def named() -> dict[str, tuple[str, str | None]]:
 
 def test_every_check_has_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DROPLESS_CONTRACTS", raising=False)
-    known = {key.name for key in definitions().resolve_asset_graph().asset_check_keys}
+    keys = definitions().resolve_asset_graph().asset_check_keys
+    # Those of curated datasets are the datasets' own.
+    known = {key.name for key in keys if "curated" not in key.asset_key.path}
     assert known >= PROMISES
     assert named().keys() == known
 
