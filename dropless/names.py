@@ -6,6 +6,10 @@ from typing import Final
 
 LAKE_BUCKET: Final = "lake"
 PINOT_BUCKET: Final = "pinot"
+PUBLIC_FOLDER: Final = "public"
+"""The folder of the lake's bucket with the tables as everybody may see them: without personal columns."""
+DICTIONARY_FOLDER: Final = "_dictionary"
+"""The folder of the lake's bucket with the dictionary of all tables."""
 SOURCE_SCHEMA: Final = "dropless"
 """The PostgreSQL schema for our own tables in a source database (heartbeats and signals)."""
 

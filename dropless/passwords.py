@@ -20,6 +20,7 @@ NAMES = (
     "minio_pipeline",
     "minio_pinot",
     "minio_reader",
+    "minio_scientist",
 )
 
 

@@ -14,48 +14,98 @@ import orjson
 import typer
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from dropless.cli.interruptible import interruptible
 from dropless.errors import DroplessError
 
 if TYPE_CHECKING:
-    from dropless.lake.reading import LakeTable
+    from dropless.lake.information import TableInfo
+
+_NEWEST = 10
 
 lake = typer.Typer(no_args_is_help=True, help="The lake's tables: list them, pull them into files.")
 
 FINDINGS = 3
 
+AProfile = Annotated[str | None, typer.Option("--profile", help="A profile of ~/.config/dropless/lake.toml.")]
+Personal = Annotated[bool, typer.Option("--personal", help="With personal columns, if the credentials may see them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON, for programs.")]
 
 
 @lake.command()
-def ls(*, as_json: AsJson = False) -> None:
-    """List the tables with their rows, bytes and newest commit.
+def ls(*, profile: AProfile = None, personal: Personal = False, as_json: AsJson = False) -> None:
+    """List the tables with their rows, bytes, and how new they are.
 
     Example: [bold]dropless lake ls[/]
     """
     from dropless.lake.client import Lake  # noqa: PLC0415 - the lake's libraries take a second to import
 
-    connected = Lake.connect()
-    told = [_told(connected.table(name)) for name in connected.tables()]
+    told = Lake.connect(profile=profile, personal=personal or None).tables()
     if as_json:
-        _write_json(told)
+        _write_json([_line(each) for each in told])
         return
     table = Table(header_style="bold")
-    for heading in ("table", "rows", "files", "size", "version", "newest commit"):
+    for heading in ("table", "rows", "files", "size", "version", "newest change"):
         table.add_column(heading, justify="left" if heading == "table" else "right", no_wrap=True)
+    table.add_column("what a row is", overflow="fold")
     for each in told:
         table.add_row(
-            each["table"],
-            f"{each['rows']:,}",
-            f"{each['files']:,}",
-            decimal(each["bytes"]),
-            f"{each['version']:,}",
-            _age(each["newest_commit"]),
+            each.name,
+            "?" if each.rows is None else f"{each.rows:,}",
+            f"{each.files:,}",
+            decimal(each.bytes),
+            f"{each.version:,}",
+            _age(each.fresh_until or each.newest_commit),
+            escape(each.description),
         )
     console = Console()
     console.print(table if told else "The lake has no tables yet.")
+
+
+@lake.command()
+def describe(
+    table: Annotated[str, typer.Argument(help="A table, such as orders.", show_default=False)],
+    *,
+    profile: AProfile = None,
+    personal: Personal = False,
+    as_json: AsJson = False,
+) -> None:
+    """What a table is, what each column means, its newest versions, and the link to the dictionary of all tables.
+
+    Example: [bold]dropless lake describe orders[/]
+    """
+    from dropless.lake.client import Lake  # noqa: PLC0415 - the same
+    from dropless.lake.information import columns, information  # noqa: PLC0415
+
+    connected = Lake.connect(profile=profile, personal=personal or None)
+    found = connected.table(table)
+    told, history, link = information(found), found.history(_NEWEST), connected.dictionary()
+    if as_json:
+        about = {"columns": [each._asdict() for each in columns(found)], "history": history, "dictionary": link}
+        _write_json(_line(told) | about)
+        return
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(told.name)}[/]: {escape(told.description)}")
+    rows = "" if told.rows is None else f"{told.rows:,} rows, "
+    newest = _age(told.fresh_until or told.newest_commit)
+    console.print(
+        f"{rows}{decimal(told.bytes)} in {told.files:,} files, version {told.version}, newest change {newest}"
+    )
+    meaning = Table("column", "type", "meaning", header_style="bold")
+    for column in columns(found):
+        meaning.add_row(column.name, column.type, escape(column.description))
+    versions = Table("version", "when (UTC)", "what", "rows added", header_style="bold")
+    for commit in history:
+        added = "" if commit["rows"] is None else f"{commit['rows']:,}"
+        when = f"{commit['timestamp']:%Y-%m-%d %H:%M:%S}"
+        versions.add_row(f"{commit['version']:,}", when, escape(str(commit["operation"])), added)
+    console.print(meaning, versions)
+    if link is not None:
+        # A line of its own, unbroken: it is to be opened.
+        Console(soft_wrap=True, highlight=False).print(f"Dictionary (link good for 12 hours): {link}", markup=False)
 
 
 @lake.command()
@@ -67,6 +117,8 @@ def pull(
     where: Annotated[str | None, typer.Option(help="Only rows that fulfil this SQL condition.")] = None,
     as_of: Annotated[str | None, typer.Option(help="A moment (ISO 8601, UTC) or a version's number.")] = None,
     now: Annotated[bool, typer.Option("--now", help="With the changes that are not merged yet.")] = False,
+    profile: AProfile = None,
+    personal: Personal = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a table, or a part of it, into a file.
@@ -77,7 +129,7 @@ def pull(
     from dropless.lake.files import write  # noqa: PLC0415
 
     began = time.perf_counter()
-    source = Lake.connect().table(table)
+    source = Lake.connect(profile=profile, personal=personal or None).table(table)
     if as_of is not None:
         if now:
             raise DroplessError("--now and --as-of exclude each other.")
@@ -95,7 +147,7 @@ def pull(
         console=Console(stderr=True),
         disable=as_json,
     )
-    with progress:
+    with interruptible(), progress:
         # A filter's or a current state's rows are known only when they are all there.
         total = None if where else source.rows_if_known()
         task = progress.add_task(f"pulling {table}", total=total)
@@ -134,6 +186,7 @@ def merge(
     from dropless.endpoints import Endpoints  # noqa: PLC0415
     from dropless.lake import fault_points  # noqa: PLC0415
     from dropless.lake.merge import Merge  # noqa: PLC0415
+    from dropless.lake.published import after_merge  # noqa: PLC0415
     from dropless.lake.store import Store  # noqa: PLC0415
     from dropless.settings import Settings  # noqa: PLC0415
 
@@ -141,6 +194,7 @@ def merge(
     contract = declared(settings, table)
     store = Store.pipeline(Endpoints.local(settings))
     done = Merge(store, contract.name, contract.description, fault_points.from_environment(os.environ)).run()
+    after_merge(settings, store, contract)
     if as_json:
         _write_json(asdict(done))
         return
@@ -181,17 +235,9 @@ def audit(
         raise typer.Exit(FINDINGS)
 
 
-def _told(table: LakeTable) -> dict[str, Any]:
-    files = table.files()
-    return {
-        "table": table.name,
-        "columns": len(table.columns),
-        "rows": len(table),
-        "files": len(files),
-        "bytes": sum(files.values()),
-        "version": table.version,
-        "newest_commit": table.history(1)[0]["timestamp"],
-    }
+def _line(told: TableInfo) -> dict[str, Any]:
+    found = told._asdict()
+    return {"table": found.pop("name"), **found}
 
 
 def _age(moment: datetime) -> str:

@@ -38,15 +38,24 @@ def load_contracts(folder: Path) -> list[Contract]:
     Raises:
         ContractError: one sentence with file and line.
     """
+    return [contract for contract, _ in load_folders(folder)]
+
+
+def load_folders(folder: Path) -> list[tuple[Contract, Path]]:
+    """The same, each with the folder that it lies in.
+
+    Raises:
+        ContractError: one sentence with file and line.
+    """
     if not folder.is_dir():
         raise ContractError(f"{folder} is not a folder; it must hold one folder with a {FILE} per unified table.")
     documents = [read(path) for path in sorted(folder.rglob(FILE))]
-    found = [(str(each.file), _contract(each)) for each in documents if _is_unified_table(each)]
+    found = [(_contract(each), each.file) for each in documents if _is_unified_table(each)]
     try:
-        check_together(found)
+        check_together([(str(path), contract) for contract, path in found])
     except Problem as problem:
         raise ContractError(problem.message) from None
-    return sorted((contract for _, contract in found), key=lambda contract: contract.name)
+    return sorted(((contract, path.parent) for contract, path in found), key=lambda each: each[0].name)
 
 
 def declaration_of(folder: Path, table: str) -> Path:

@@ -29,20 +29,31 @@ def buckets() -> list[Resource]:
 
 
 def s3_users() -> list[Resource]:
-    """The lake's writer, Pinot, and a reader of the lake for people."""
+    """The lake's writer, Pinot, and two readers of the lake: of all of it, and of what has no personal columns."""
+    visible = (f"{names.PUBLIC_FOLDER}/", f"{names.DICTIONARY_FOLDER}/")
     return [
         _user("dropless-pipeline", "minio_pipeline", names.LAKE_BUCKET, _WRITE_BUCKET, _WRITE_OBJECT),
         _user("dropless-pinot", "minio_pinot", names.PINOT_BUCKET, _WRITE_BUCKET, _WRITE_OBJECT),
         _user("dropless-reader", "minio_reader", names.LAKE_BUCKET, _READ_BUCKET, _READ_OBJECT),
+        _user("dropless-scientist", "minio_scientist", names.LAKE_BUCKET, _READ_BUCKET, _READ_OBJECT, folders=visible),
     ]
 
 
-def _user(access_key: str, secret: str, bucket: str, on_bucket: list[str], on_objects: list[str]) -> Resource:
+def _user(
+    access_key: str,
+    secret: str,
+    bucket: str,
+    on_bucket: list[str],
+    on_objects: list[str],
+    *,
+    folders: tuple[str, ...] = ("",),
+) -> Resource:
+    objects = [f"arn:aws:s3:::{bucket}/{folder}*" for folder in folders]
     policy: dict[str, Any] = {
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": on_bucket, "Resource": [f"arn:aws:s3:::{bucket}"]},
-            {"Effect": "Allow", "Action": on_objects, "Resource": [f"arn:aws:s3:::{bucket}/*"]},
+            {"Effect": "Allow", "Action": on_objects, "Resource": objects},
         ],
     }
     return Resource("minio", "s3_user", access_key, {"access_key": access_key, "policy": policy}, {"secret": secret})

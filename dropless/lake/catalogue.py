@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dropless import names
 from dropless.errors import DroplessError
 from dropless.lake.store import Store
 
@@ -36,7 +37,7 @@ def entries(store: Store) -> list[Entry]:
         DroplessError: the lake does not answer, or refuses the credentials.
     """
     try:
-        folders = sorted(_folders(store, "", _DEPTH))
+        folders = sorted(each.removeprefix(store.folder) for each in _folders(store, store.folder, _DEPTH))
     except ClientError as error:
         raise DroplessError(
             f"The lake at {store.endpoint} refused {store.access_key!r} ({error.response['Error']['Code']}): "
@@ -62,15 +63,18 @@ def find(store: Store, name: str) -> Entry:
     known = {entry.name: entry for entry in entries(store)}
     if name in known:
         return known[name]
-    raise DroplessError(f"The lake has no table {name!r}{nearest(name, known)}")
+    hint = (
+        " Tables are published when they are merged: `dropless lake merge TABLE` does so now." if store.folder else ""
+    )
+    raise DroplessError(f"The lake has no table {name!r}{nearest(name, known)}{hint}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """How a sentence about an unknown name goes on."""
-    names = sorted(known)
-    if close := get_close_matches(name, names, 3, 0.5):
+    there = sorted(known)
+    if close := get_close_matches(name, there, 3, 0.5):
         return f"; did you mean {' or '.join(repr(each) for each in close)}?"
-    return f"; there are: {', '.join(names)}." if names else ": it has none yet."
+    return f"; there are: {', '.join(there)}." if there else ": it has none yet."
 
 
 def unreachable(store: Store) -> DroplessError:
@@ -87,6 +91,6 @@ def _folders(store: Store, prefix: str, depth: int) -> Iterator[str]:
     elif depth:
         for each in below:
             # What begins with an underscore is the pipeline's own, such as the deletions that were merged.
-            if each.startswith("_"):
+            if each.startswith("_") or each == f"{names.PUBLIC_FOLDER}/":
                 continue
             yield from _folders(store, each, depth - 1)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Self
 
-from dropless import names
-from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError
 from dropless.lake import catalogue
+from dropless.lake.dictionary import address
 from dropless.lake.engine import connect, query
+from dropless.lake.information import TableInfo, information
+from dropless.lake.profiles import Profile
 from dropless.lake.reading import LakeTable
 from dropless.lake.result import Result
 from dropless.lake.store import Store
-from dropless.settings import Settings
 
 
 class Lake:
@@ -31,33 +29,45 @@ class Lake:
         cls,
         endpoint: str | None = None,
         *,
+        profile: str | None = None,
         access_key: str | None = None,
         secret_key: str | None = None,
         region: str | None = None,
         bucket: str | None = None,
+        personal: bool | None = None,
     ) -> Self:
-        """The lake at an address, or in `DROPLESS_LAKE_ENDPOINT`, or of the platform on this machine.
+        """The lake at an address, of a profile, in the environment, or of the platform on this machine.
 
-        Credentials not given come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`; those of the
-        local platform are its read-only user's.
+        Args:
+            endpoint: where it is, or `DROPLESS_LAKE_ENDPOINT`.
+            profile: a table of `~/.config/dropless/lake.toml`, or `DROPLESS_LAKE_PROFILE`.
+            access_key: or `AWS_ACCESS_KEY_ID`; of the local platform, its read-only user's.
+            secret_key: or `AWS_SECRET_ACCESS_KEY`.
+            region: or `AWS_REGION`.
+            bucket: or `DROPLESS_LAKE_BUCKET`.
+            personal: read the tables with their personal columns, which takes credentials that may; or
+                `DROPLESS_LAKE_PERSONAL=1`.
 
         Raises:
-            DroplessError: an address without credentials, or no platform on this machine.
+            DroplessError: an address without credentials, no such profile, or no platform on this machine.
         """
-        endpoint = endpoint or os.environ.get("DROPLESS_LAKE_ENDPOINT")
-        access_key = access_key or os.environ.get("AWS_ACCESS_KEY_ID")
-        secret_key = secret_key or os.environ.get("AWS_SECRET_ACCESS_KEY")
-        if endpoint is None:
-            return cls(Store.reader(Endpoints.local(Settings.load())))
-        if not access_key or not secret_key:
-            raise DroplessError(f"No credentials for {endpoint}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
-        region = region or os.environ.get("AWS_REGION") or "us-east-1"
-        bucket = bucket or os.environ.get("DROPLESS_LAKE_BUCKET") or names.LAKE_BUCKET
-        return cls(Store(endpoint, region, access_key, secret_key, bucket))
+        given = {
+            "endpoint": endpoint,
+            "access_key": access_key,
+            "secret_key": secret_key,
+            "region": region,
+            "bucket": bucket,
+            "personal": personal,
+        }
+        return cls(Profile.load(profile, given).store())
 
-    def tables(self) -> list[str]:
+    def names(self) -> list[str]:
         """The names of all tables."""
         return [entry.name for entry in catalogue.entries(self._store)]
+
+    def tables(self) -> list[TableInfo]:
+        """Every table with its rows, bytes, version, freshness and meaning; `pandas.DataFrame` takes the list."""
+        return [information(LakeTable(self._store, entry)) for entry in catalogue.entries(self._store)]
 
     def table(self, name: str) -> LakeTable:
         """A table at its newest version; `as_of` goes back in time.
@@ -86,3 +96,7 @@ class Lake:
                 exactly_now = now and entry.changes is not None
                 LakeTable(self._store, entry, exactly_now=exactly_now).register(connection)
         return query(connection, statement)
+
+    def dictionary(self) -> str | None:
+        """A link for a browser, good for twelve hours, to the meaning of every column; None before the first merge."""
+        return address(self._store)

@@ -36,9 +36,11 @@ class Written:
         return AddAction(self.path, self.bytes, {}, int(time.time() * 1000), data_change, stats)
 
 
-def write(filesystem: pafs.FileSystem, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Written | None:
+def write(
+    filesystem: pafs.FileSystem, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: str | None = None
+) -> Written | None:
     """Write batches into a new file, a row group at a time; None without rows."""
-    path = f"part-{uuid.uuid4()}.parquet"
+    path = path or f"part-{uuid.uuid4()}.parquet"
     collected: list[Any] = []
     rows = 0
     groups = _groups(schema, batches)

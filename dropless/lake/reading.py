@@ -59,6 +59,11 @@ class LakeTable:
         return int(self._delta.version())
 
     @property
+    def description(self) -> str:
+        """What a row of it is."""
+        return self._delta.metadata().description or ""
+
+    @property
     def schema(self) -> pa.Schema:
         """The columns with their types, and in their metadata what each means."""
         schema = self._dataset().schema

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import boto3
@@ -35,6 +35,8 @@ class Store:
     access_key: str
     secret_key: str = field(repr=False)
     bucket: str = names.LAKE_BUCKET
+    folder: str = ""
+    """The folder of the bucket in which the tables lie, with a slash at its end; empty for the bucket itself."""
     always_impatient: bool = False
     """Whether no client of it rides out a restart: for looks that must end within seconds."""
 
@@ -46,13 +48,23 @@ class Store:
 
     @classmethod
     def reader(cls, endpoints: Endpoints) -> Store:
-        """The lake as data scientists see it: read-only."""
+        """All of the lake, read-only."""
         secret = passwords.read(endpoints.secrets, "minio_reader")
         return cls(endpoints.s3, endpoints.s3_region, "dropless-reader", secret)
 
+    @classmethod
+    def scientist(cls, endpoints: Endpoints) -> Store:
+        """The lake as data scientists see it: read-only, and without personal columns."""
+        secret = passwords.read(endpoints.secrets, "minio_scientist")
+        return cls(endpoints.s3, endpoints.s3_region, "dropless-scientist", secret).published()
+
+    def published(self) -> Store:
+        """The tables without personal columns."""
+        return replace(self, folder=f"{names.PUBLIC_FOLDER}/")
+
     def uri(self, table: str) -> str:
         """Where a table lies."""
-        return f"s3://{self.bucket}/{table}"
+        return f"s3://{self.bucket}/{self.folder}{table}"
 
     def options(self) -> dict[str, str]:
         """The storage options that every engine of the Arrow family understands."""
@@ -90,7 +102,7 @@ class Store:
             connect_timeout=5,
             request_timeout=30,
         )
-        return pafs.SubTreeFileSystem(f"{self.bucket}/{table}", whole)
+        return pafs.SubTreeFileSystem(f"{self.bucket}/{self.folder}{table}", whole)
 
     def client(self) -> S3Client:
         """A plain S3 client."""

@@ -13,6 +13,7 @@ from dropless import names
 from dropless.contract import Contract
 from dropless.lake.curating import Built, build, parts
 from dropless.lake.dataset import FOLDER, Dataset, datasets
+from dropless.lake.published import after_build
 from dropless.lake.store import Store
 from pipeline_assets import keys
 from pipeline_assets.installation import Installation
@@ -105,6 +106,7 @@ def _asset(contract: Contract, dataset: Dataset, cut: dg.DynamicPartitionsDefini
         with failing_in_a_sentence():
             store = Store.pipeline(installation.endpoints)
             built = build(store, dataset, only, changed=config.only_changed)
+            after_build(installation.settings, store, contract, dataset, built.schema.names)
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata=_metadata(contract, dataset, built),

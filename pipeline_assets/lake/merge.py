@@ -10,6 +10,7 @@ from dropless.contract import Contract
 from dropless.declared import declared
 from dropless.lake.maintenance import statistics
 from dropless.lake.merge import Merge, Summary
+from dropless.lake.published import after_merge
 from dropless.lake.store import Store
 from pipeline_assets.installation import Installation
 from pipeline_assets.lake.running import TAG, failing_in_a_sentence, pool
@@ -29,6 +30,7 @@ def merged(contract: Contract) -> dg.Definitions:
         store = Store.pipeline(installation.endpoints)
         with failing_in_a_sentence():
             done = Merge(store, present.name, present.description).run()
+            after_merge(installation.settings, store, present)
             rows = sum(each.rows for each in statistics(store, present.name) if each.table == present.name)
         context.log.info("%d changes in %d commits", done.changes, done.commits)
         yield dg.MaterializeResult(asset_key=spec.key, metadata=_metadata(done, rows))
