@@ -78,13 +78,13 @@ def describe(
     Example: [bold]dropless lake describe orders[/]
     """
     from dropless.lake.client import Lake  # noqa: PLC0415 - the same
-    from dropless.lake.information import columns, information  # noqa: PLC0415
+    from dropless.lake.information import information  # noqa: PLC0415
 
     connected = Lake.connect(profile=profile, personal=personal or None)
     found = connected.table(table)
     told, history, link = information(found), found.history(_NEWEST), connected.dictionary()
     if as_json:
-        about = {"columns": [each._asdict() for each in columns(found)], "history": history, "dictionary": link}
+        about = {"columns": [each._asdict() for each in found.describe()], "history": history, "dictionary": link}
         _write_json(_line(told) | about)
         return
     console = Console(highlight=False)
@@ -95,7 +95,7 @@ def describe(
         f"{rows}{decimal(told.bytes)} in {told.files:,} files, version {told.version}, newest change {newest}"
     )
     meaning = Table("column", "type", "meaning", header_style="bold")
-    for column in columns(found):
+    for column in found.describe():
         meaning.add_row(column.name, column.type, escape(column.description))
     versions = Table("version", "when (UTC)", "what", "rows added", header_style="bold")
     for commit in history:

@@ -18,7 +18,7 @@ from dropless.contract import Contract
 from dropless.lake.catalogue import unreachable
 from dropless.lake.dataset import Dataset
 from dropless.lake.publishing import personal, personal_of
-from dropless.lake.schema import DAY, SYSTEM, arrow_type, changes_schema
+from dropless.lake.schema import DAY, SYSTEM, arrow_type, changes_schema, comment
 from dropless.lake.store import Store
 
 HTML: Final = f"{names.DICTIONARY_FOLDER}/dictionary.html"
@@ -137,8 +137,7 @@ def _own(contract: Contract, column: Declared) -> Column:
 
 
 def _field(field: pa.Field, *, nullable: bool, hidden: frozenset[str] = frozenset()) -> Column:
-    comment = (field.metadata or {}).get(b"comment", b"").decode()
-    return Column(field.name, str(field.type), nullable, comment, personal=field.name in hidden)
+    return Column(field.name, str(field.type), nullable, comment(field), personal=field.name in hidden)
 
 
 def _curated(contract: Contract, dataset: Dataset, schema: pa.Schema | None) -> Table:

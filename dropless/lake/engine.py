@@ -13,6 +13,8 @@ def connect() -> DuckDBPyConnection:
     """An in-memory DuckDB that speaks UTC and downloads nothing."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     connection.execute("set TimeZone = 'UTC'")
+    # It would be printed amid what others read from our standard output.
+    connection.execute("set enable_progress_bar = false")
     return connection
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from dropless.lake.reading import LakeTable
 
 
@@ -25,14 +23,6 @@ class TableInfo(NamedTuple):
     description: str
 
 
-class ColumnInfo(NamedTuple):
-    """A column of a table."""
-
-    name: str
-    type: str
-    description: str
-
-
 def information(table: LakeTable) -> TableInfo:
     """A table in a line."""
     files = table.files()
@@ -46,13 +36,3 @@ def information(table: LakeTable) -> TableInfo:
         newest_commit=table.history(1)[0]["timestamp"],
         description=table.description,
     )
-
-
-def columns(table: LakeTable) -> list[ColumnInfo]:
-    """A table's columns and what they mean."""
-    return [ColumnInfo(field.name, str(field.type), comment(field)) for field in table.schema]
-
-
-def comment(field: pa.Field) -> str:
-    """What a column means, as its table says."""
-    return (field.metadata or {}).get(b"comment", b"").decode()

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import structlog
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
@@ -152,10 +153,7 @@ def _twin(target: Store, folder: str, base: DeltaTable, visible: Schema, hidden:
         log.warning("personal columns have changed: published anew", table=folder)
         twin = None
     if twin is None:
-        filesystem = target.filesystem(folder)
-        # The log first: files that it does not name are in no table.
-        for each in ("_delta_log", ""):
-            filesystem.delete_dir_contents(each, missing_dir_ok=True, accept_root_dir=True)
+        _empty(target, folder)
         DeltaTable.create(
             target.uri(folder),
             visible,
@@ -172,6 +170,15 @@ def _twin(target: Store, folder: str, base: DeltaTable, visible: Schema, hidden:
         twin.alter.add_columns(new)
         twin = DeltaTable(target.uri(folder), storage_options=target.delta_options())
     return twin
+
+
+def _empty(target: Store, folder: str) -> None:
+    filesystem = target.filesystem(folder)
+    found = filesystem.get_file_info(pafs.FileSelector("", recursive=True, allow_not_found=True))
+    files = [each.path for each in found if each.type is pafs.FileType.File]
+    # The log first: files that it does not name are in no table.
+    for path in sorted(files, key=lambda path: not path.startswith("_delta_log/")):
+        filesystem.delete_file(path)
 
 
 def _hidden(twin: DeltaTable) -> list[str] | None:

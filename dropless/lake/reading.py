@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -20,11 +20,24 @@ from dropless.lake.engine import connect, query, quoted
 from dropless.lake.merged import merged_until
 from dropless.lake.result import BATCH_ROWS, Result, pandas, polars
 from dropless.lake.scan import live
+from dropless.lake.schema import comment
 from dropless.lake.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+
+
+# What MinIO and other stores answer, as delta-rs tells it.
+_REFUSALS = ("AccessDenied", "403 Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+
+
+class ColumnInfo(NamedTuple):
+    """A column of a table."""
+
+    name: str
+    type: str
+    description: str
 
 
 class LakeTable:
@@ -75,6 +88,10 @@ class LakeTable:
     def columns(self) -> list[str]:
         """The columns' names."""
         return list(self.schema.names)
+
+    def describe(self) -> list[ColumnInfo]:
+        """The columns with their types and meaning; `pandas.DataFrame` takes the list."""
+        return [ColumnInfo(field.name, str(field.type), comment(field)) for field in self.schema]
 
     def now(self) -> Self:
         """The current state with the changes that are not merged yet: as new as the lake is.
@@ -223,7 +240,12 @@ def answering(name: str, store: Store) -> Iterator[None]:
         yield
     except DeltaError as error:
         raise DroplessError(f"Table {name!r} cannot be read: {error}.") from None
-    except OSError:
+    except OSError as error:
+        if any(each in str(error) for each in _REFUSALS):
+            raise DroplessError(
+                f"Table {name!r} cannot be read: {store.endpoint} refused {store.access_key!r}. Tables with personal "
+                "columns take credentials that may see them."
+            ) from None
         raise unreachable(store) from None
 
 

@@ -73,9 +73,15 @@ def sentences() -> Iterator[None]:
 
     Raises:
         DroplessError: the query is wrong, met a value that it cannot handle, or lost the object store.
+        KeyboardInterrupt: it was interrupted.
     """
     try:
         yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        # DuckDB takes Ctrl-C for itself, and tells of it in one way or the other.
+        if isinstance(error, RuntimeError) and str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from None
     except (duckdb.Error, OSError) as error:
         raise DroplessError(" ".join(str(error).split())) from None
 

@@ -63,6 +63,11 @@ def changes_schema(contract: Contract) -> pa.Schema:
     return row_schema(contract).append(_PARTITIONED)
 
 
+def comment(field: pa.Field) -> str:
+    """What a column means, as its table says."""
+    return (field.metadata or {}).get(b"comment", b"").decode()
+
+
 def parse(values: Sequence[bytes], schema: pa.Schema) -> pa.Table:
     """Unified rows (JSON objects) as a table of `<table>_changes`; `schema` is its `changes_schema`.
 

@@ -30,6 +30,8 @@ class Fault:
     """Told method and path with query."""
     times: int = 1_000_000
     met: int = 0
+    read: int = 0
+    """Bytes of answers to GETs that went through."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def strikes(self, method: str, path: str) -> bool:
@@ -46,6 +48,10 @@ def in_multipart(method: str, path: str) -> bool:
 
 def in_commit(method: str, path: str) -> bool:
     return method == "PUT" and "_delta_log/" in path and path.partition("?")[0].endswith(".json")
+
+
+def nothing(method: str, path: str) -> bool:
+    return False
 
 
 def any_put(method: str, path: str) -> bool:
@@ -77,7 +83,11 @@ class Handler(BaseHTTPRequestHandler):
             self._forward(body)
             self.close_connection = True
         else:
-            self._answer(*self._forward(body))
+            status, headers, content = self._forward(body)
+            if self.command == "GET":
+                with self.fault.lock:
+                    self.fault.read += len(content)
+            self._answer(status, headers, content)
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass  # noqa: N815
 
