@@ -120,7 +120,7 @@ def _own(contract: Contract, column: Declared) -> Column:
     for source in contract.sources:
         if (expression := source.columns.get(column.name)) is None:
             continue
-        made = expression.from_ if expression.from_ is not None else f"always {expression.constant}"
+        made = " or ".join(expression.from_) if expression.from_ is not None else f"always {expression.constant}"
         made += f" / {expression.divide}" if expression.divide else ""
         made += f", {expression.timezone} time" if expression.timezone else ""
         made += f", else {expression.default}" if expression.default is not None else ""

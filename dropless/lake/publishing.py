@@ -53,7 +53,8 @@ def personal(contract: Contract) -> frozenset[str]:
     """The columns of a unified table that tell of a person; `_key` where a source's key does."""
     own = {column.name for column in contract.columns if column.pii}
     for source in contract.sources:
-        if any(source.columns[name].path[:1] == (key,) for key in source.key for name in own & source.columns.keys()):
+        paths = [path for name in own & source.columns.keys() for path in source.columns[name].paths]
+        if any(path[0] in source.key for path in paths):
             return frozenset(own | {"_key"})
     return frozenset(own)
 
@@ -151,6 +152,11 @@ def _twin(target: Store, folder: str, base: DeltaTable, visible: Schema, hidden:
     if twin is not None and _hidden(twin) not in (None, sorted(hidden)):
         # Its older versions have columns that are hidden now, or lack some that no longer are.
         log.warning("personal columns have changed: published anew", table=folder)
+        twin = None
+    types = {each.name: each.type for each in visible.fields}
+    if twin is not None and any(types.get(each.name, each.type) != each.type for each in twin.schema().fields):
+        # The table itself was written anew with wider columns, all of its files.
+        log.warning("columns have other types: published anew", table=folder)
         twin = None
     if twin is None:
         _empty(target, folder)

@@ -19,7 +19,7 @@ from dropless.lake.current import register_computed, register_now
 from dropless.lake.engine import connect, query, quoted
 from dropless.lake.merged import merged_until
 from dropless.lake.result import BATCH_ROWS, Result, pandas, polars
-from dropless.lake.scan import live
+from dropless.lake.scan import ALL_AT_ONCE, live
 from dropless.lake.schema import comment
 from dropless.lake.store import Store
 
@@ -155,7 +155,7 @@ class LakeTable:
         """The rows as a PyArrow table."""
         if where or self._computed:
             return self.select(columns, where).to_arrow()
-        return self._dataset().to_table(columns=self._checked(columns))
+        return self._dataset().to_table(columns=self._checked(columns), **ALL_AT_ONCE)
 
     def to_pandas(self, columns: Sequence[str] | None = None, where: str | None = None) -> pd.DataFrame:
         """The rows as a pandas frame with Arrow types: integers with nulls stay integers, decimals exact."""

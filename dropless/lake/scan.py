@@ -7,12 +7,28 @@ more than 15 digits), into a comparison with null, so that a filter on that colu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.dataset as pads
 from deltalake import DeltaTable
 
 from dropless.lake.store import Store
+
+ALL_AT_ONCE: Final = {"batch_size": 131_072, "batch_readahead": 16, "fragment_readahead": 4}
+"""Arrow's own measure: where all rows are to be in memory anyway."""
+
+
+class FewAtOnce(pads.FileSystemDataset):
+    """A dataset that reads little ahead, whoever scans it.
+
+    Arrow's own measure takes memory by the gigabyte where rows are wide, and DuckDB, which asks for the scanner, has no
+    setting for it.
+    """
+
+    def scanner(self, **options: Any) -> pads.Scanner:
+        """Arrow's scanner, with small batches and few of them ahead."""
+        return super().scanner(**{"batch_size": 16_384, "batch_readahead": 4, "fragment_readahead": 1} | options)
 
 
 def live(store: Store, folder: str, table: DeltaTable) -> pads.Dataset:
@@ -28,10 +44,11 @@ def of_files(
     if not files:
         return pads.dataset(schema.empty_table())
     partitioning = pads.partitioning(pa.schema([schema.field(name) for name in partitioned]), flavor="hive")
-    return pads.dataset(
+    found = pads.dataset(
         list(files),
         schema=schema,
         format="parquet",
         filesystem=store.filesystem(folder),
         partitioning=partitioning if partitioned else None,
     )
+    return FewAtOnce(list(found.get_fragments()), schema, found.format, found.filesystem)

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from dropless.lake.maintenance import compact
 from dropless.lake.merge import Merge
 from dropless.lake.merged import merged_until
 from dropless.lake.publishing import personal, personal_of, publish, publish_table
+from dropless.lake.widening import widen
 
 CONTRACT = parse_contract(ORDERS_FILE)
 SECRET = "ada@example.org"
@@ -154,6 +156,15 @@ def test_a_column_that_becomes_personal_is_gone_from_all_versions(lake: FolderLa
     assert len(rows(public, "orders_changes")) == 1
     publish(lake.store, public, CONTRACT)
     assert rows(public, "orders_changes")[0]["currency"] == "secret money"
+
+
+def test_wider_columns_are_published(lake: FolderLake, public: FolderStore):
+    lake.append([bought(1, 1, item_count=3)])
+    publish(lake.store, public, CONTRACT)
+    widen(lake.store, "orders_changes", {"item_count": pa.int64()})
+    publish(lake.store, public, CONTRACT)
+    assert rows(public, "orders_changes") == without_personal(rows(lake.store, "orders_changes"))
+    assert DeltaTable(public.uri("orders_changes")).to_pyarrow_table().schema.field("item_count").type == pa.int64()
 
 
 def test_a_key_that_tells_of_a_person_is_hidden_too():
