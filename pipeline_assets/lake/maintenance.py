@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from dropless import names
 from dropless.contract import Contract
 from dropless.declared import declared
 from dropless.lake.maintenance import clean, compact, statistics, waiting_seconds
@@ -36,6 +37,8 @@ def maintenance(contract: Contract) -> dg.Definitions:
         store = Store.pipeline(at.endpoints)
         waits = waiting_seconds(store, contract.name, time.time())
         deleted = clean(store, contract.name, present.lake.keep_days, waits=waits)
+        for name, files in clean(store.published(), contract.name, present.lake.keep_days).items():
+            deleted[f"{names.PUBLIC_FOLDER}/{name}"] = files
         return {"deleted_files": dg.MetadataValue.int(sum(deleted.values()))}
 
     return dg.Definitions(assets=[_asset(contract, COMPACTION, tidy), _asset(contract, CLEANING, swept)])

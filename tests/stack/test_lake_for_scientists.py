@@ -218,7 +218,8 @@ def test_columns_and_filters_are_pushed_down_to_the_files(given: Given):
     print({"opened": opened, "everything": everything, "one_column": one_column, "few_rows": few_rows, "both": both})
     assert one_column - opened < 0.25 * (everything - opened)
     assert few_rows - opened < 0.4 * (everything - opened)
-    assert both - opened < 0.15 * (everything - opened)
+    # Of each file the footer is read, some 64 kB of its end, which is much of files as small as these.
+    assert both - opened < 0.2 * (everything - opened)
 
 
 def test_other_engines_open_it_unchanged(given: Given):
