@@ -96,7 +96,7 @@ def describe(
     )
     meaning = Table("column", "type", "meaning", header_style="bold")
     for column in found.describe():
-        meaning.add_row(column.name, column.type, escape(column.description))
+        meaning.add_row(column.name, escape(column.type), escape(column.description))
     versions = Table("version", "when (UTC)", "what", "rows added", header_style="bold")
     for commit in history:
         added = "" if commit["rows"] is None else f"{commit['rows']:,}"

@@ -21,10 +21,9 @@ from dropless.lake.publishing import personal, personal_of
 from dropless.lake.schema import DAY, SYSTEM, arrow_type, changes_schema, comment
 from dropless.lake.store import Store
 
-HTML: Final = f"{names.DICTIONARY_FOLDER}/dictionary.html"
-MARKDOWN: Final = f"{names.DICTIONARY_FOLDER}/dictionary.md"
+HTML: Final = "dictionary.html"
+MARKDOWN: Final = "dictionary.md"
 _LINK_SECONDS: Final = 12 * 3600
-_TYPES: Final = {HTML: "text/html; charset=utf-8", MARKDOWN: "text/markdown; charset=utf-8"}
 
 
 @dataclass(frozen=True)
@@ -88,14 +87,15 @@ def store_dictionary(store: Store, declared: Iterable[tuple[Contract, Sequence[D
     """Write the dictionary of all contracts beside their tables.
 
     Raises:
-        BotoCoreError | ClientError | OSError | DeltaError: the store does not answer, or refuses.
+        OSError | DeltaError: the store does not answer, or refuses.
     """
     tables: list[Table] = []
     for contract, datasets in declared:
         tables += described(contract, datasets, _schemas(store, datasets))
-    client = store.client()
-    for key, text in ((HTML, html(tables)), (MARKDOWN, markdown(tables))):
-        client.put_object(Bucket=store.bucket, Key=key, Body=text.encode(), ContentType=_TYPES[key])
+    filesystem = store.filesystem(names.DICTIONARY_FOLDER)
+    for name, kind, text in ((HTML, "text/html", html(tables)), (MARKDOWN, "text/markdown", markdown(tables))):
+        with filesystem.open_output_stream(name, metadata={"Content-Type": f"{kind}; charset=utf-8"}) as file:
+            file.write(text.encode())
 
 
 def address(store: Store) -> str | None:
@@ -105,13 +105,14 @@ def address(store: Store) -> str | None:
         DroplessError: the lake does not answer.
     """
     client = store.client()
+    page = f"{names.DICTIONARY_FOLDER}/{HTML}"
     try:
-        client.head_object(Bucket=store.bucket, Key=HTML)
+        client.head_object(Bucket=store.bucket, Key=page)
     except ClientError:
         return None
     except BotoCoreError:
         raise unreachable(store) from None
-    parameters = {"Bucket": store.bucket, "Key": HTML}
+    parameters = {"Bucket": store.bucket, "Key": page}
     return client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=_LINK_SECONDS)
 
 

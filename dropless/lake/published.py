@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from dropless.contract import Contract
 from dropless.contract.loading import load_folders
 from dropless.lake.dataset import Dataset, datasets
@@ -38,7 +36,4 @@ def after_build(settings: Settings, store: Store, contract: Contract, dataset: D
 
 def _write_dictionary(settings: Settings, store: Store) -> None:
     declared = [(each, datasets(each, folder)) for each, folder in load_folders(settings.contracts)]
-    try:
-        store_dictionary(store, declared)
-    except (BotoCoreError, ClientError) as error:
-        raise OSError(f"the dictionary was not stored: {error}") from error
+    store_dictionary(store, declared)

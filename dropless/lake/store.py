@@ -114,6 +114,8 @@ class Store:
             aws_secret_access_key=self.secret_key,
             config=Config(
                 s3={"addressing_style": "path"},
+                # Links are else signed in a way that newer stores refuse.
+                signature_version="s3v4",
                 connect_timeout=5,
                 read_timeout=30,
                 max_pool_connections=PROBE_WRITERS,

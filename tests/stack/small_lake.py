@@ -107,7 +107,8 @@ class SmallLake(SmallUnion):
     def remove(self) -> None:
         super().remove()
         client = self.store.client()
-        for table in tables_of(self.table):
+        folders = [*tables_of(self.table), *(f"{names.PUBLIC_FOLDER}/{name}" for name in tables_of(self.table))]
+        for table in folders:
             for page in client.get_paginator("list_objects_v2").paginate(Bucket="lake", Prefix=f"{table}/"):
                 if objects := [{"Key": each["Key"]} for each in page.get("Contents", [])]:
                     client.delete_objects(Bucket="lake", Delete={"Objects": objects})

@@ -252,7 +252,5 @@ def test_pulling_writes_the_rows_into_a_file(lake: SmallLake, tmp_path: Path):
     told = orjson.loads(subprocess.check_output([*DROPLESS, *command], timeout=60, env=environment))
     assert told["rows"] == pl.read_parquet(out).height == 400
     assert pl.read_parquet(out).schema == {"amount": pl.Decimal(18, 2)}
-    listed = orjson.loads(
-        subprocess.check_output([*DROPLESS, "lake", "ls", "--json"], timeout=60, env=environment)
-    )
+    listed = orjson.loads(subprocess.check_output([*DROPLESS, "lake", "ls", "--json"], timeout=60, env=environment))
     assert {"table": lake.changes, "rows": 500} in [{"table": e["table"], "rows": e["rows"]} for e in listed]

@@ -35,9 +35,26 @@ class FolderStore(Store):
     def delta_options(self, *, patient: bool = True) -> dict[str, str]:
         return {}
 
+    def published(self) -> PublicStore:
+        return PublicStore(Path(self.bucket) / names.PUBLIC_FOLDER, self)
+
     def filesystem(self, table: str) -> pafs.FileSystem:
         Path(self.uri(table)).mkdir(parents=True, exist_ok=True)
         return pafs.SubTreeFileSystem(self.uri(table), pafs.LocalFileSystem())
+
+
+class PublicStore(FolderStore):
+    """Its published tables; a folder for a partition is made where an object store needs none."""
+
+    def __init__(self, folder: Path, of: FolderStore) -> None:
+        super().__init__(folder)
+        object.__setattr__(self, "_of", of)
+
+    def filesystem(self, table: str) -> pafs.FileSystem:
+        made = super().filesystem(table)
+        for each in Path(self._of.uri(table)).glob("*=*"):
+            (Path(self.uri(table)) / each.name).mkdir(exist_ok=True)
+        return made
 
 
 class FolderLake:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from contracts import ORDERS_FILE
@@ -27,24 +26,14 @@ CONTRACT = parse_contract(ORDERS_FILE)
 SECRET = "ada@example.org"
 
 
-class MakingFolders(FolderStore):
-    """In a folder, where an object store needs no folder for a file to lie in one."""
-
-    def filesystem(self, table: str) -> pafs.FileSystem:
-        Path(self.uri(table)).mkdir(parents=True, exist_ok=True)
-        for base in Path(self.bucket).parent.glob(f"lake/{table}/_committed_on=*"):
-            (Path(self.uri(table)) / base.name).mkdir(exist_ok=True)
-        return super().filesystem(table)
-
-
 @pytest.fixture
 def lake(tmp_path: Path) -> FolderLake:
     return FolderLake(tmp_path / "lake")
 
 
 @pytest.fixture
-def public(tmp_path: Path) -> FolderStore:
-    return MakingFolders(tmp_path / "public")
+def public(lake: FolderLake) -> FolderStore:
+    return lake.store.published()
 
 
 def bought(key: int, position: int, **more: Any) -> dict[str, Any]:
