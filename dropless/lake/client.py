@@ -51,7 +51,7 @@ class Lake:
         Raises:
             DroplessError: an address without credentials, no such profile, or no platform on this machine.
         """
-        given = {
+        given: dict[str, str | bool | None] = {
             "endpoint": endpoint,
             "access_key": access_key,
             "secret_key": secret_key,

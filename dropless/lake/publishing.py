@@ -9,9 +9,9 @@ As everywhere in the lake, the application transaction is a fence: of two that p
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import pyarrow as pa
@@ -215,16 +215,12 @@ def _whole(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 def _files(table: DeltaTable, cut: list[str]) -> dict[str, tuple[int, dict[str, str | None]]]:
     """By path its bytes and its partition."""
-
-    def rows() -> Iterator[dict[str, Any]]:
-        yield from pa.table(table.get_add_actions(flatten=True)).to_pylist()
-
     return {
         row["path"]: (
             row["size_bytes"],
             {name: None if row[f"partition.{name}"] is None else str(row[f"partition.{name}"]) for name in cut},
         )
-        for row in rows()
+        for row in pa.table(table.get_add_actions(flatten=True)).to_pylist()
     }
 
 

@@ -19,7 +19,7 @@ ALL_AT_ONCE: Final = {"batch_size": 131_072, "batch_readahead": 16, "fragment_re
 """Arrow's own measure: where all rows are to be in memory anyway."""
 
 
-class FewAtOnce(pads.FileSystemDataset):
+class FewAtOnce(pads.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no types
     """A dataset that reads little ahead, whoever scans it.
 
     Arrow's own measure takes memory by the gigabyte where rows are wide, and DuckDB, which asks for the scanner, has no
