@@ -154,7 +154,7 @@ def test_a_data_scientist_reads_what_is_published_and_nothing_else(given: Given,
     with pytest.raises(DeltaError, match="AccessDenied"):
         write_deltalake(given.scientist.uri("x"), pa.table({"x": [1]}), storage_options=given.scientist.options())
     # The databases know no such user.
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(psycopg.OperationalError, match=r"authentication failed|does not exist"):
         psycopg.connect(
             host=endpoints.postgresql_host,
             port=endpoints.postgresql_port,
