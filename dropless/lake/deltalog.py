@@ -1,4 +1,4 @@
-"""Which data files the commits of a Delta table added, read from its log: delta-rs tells only what is live now."""
+"""What the commits of a Delta table were and which data files they added: delta-rs tells only what is live now."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import orjson
 import pyarrow.fs as pafs
+from deltalake import DeltaTable
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,21 @@ class Added:
 
 class LogGone(Exception):
     """A commit's entry is no longer in the log: clean-up has deleted it."""
+
+
+def history(table: DeltaTable, newest: DeltaTable, limit: int | None = None) -> list[dict[str, Any]]:
+    """The commits up to a handle's version, newest first; `newest` is another handle on the same table's last version.
+
+    delta-rs 1.6.6 tells the table's last commits whatever the handle's version, numbered down from that version.
+    """
+    while True:
+        last = newest.version()
+        later = last - table.version()
+        found = newest.history(None if limit is None else limit + later)
+        newest.update_incremental()
+        # Otherwise a commit has come in between, and the numbers are not theirs.
+        if newest.version() == last:
+            return found[later:]
 
 
 def added(filesystem: pafs.FileSystem, after: int, until: int) -> Iterator[Added]:

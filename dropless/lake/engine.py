@@ -13,8 +13,10 @@ def connect() -> DuckDBPyConnection:
     """An in-memory DuckDB that speaks UTC and downloads nothing."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     connection.execute("set TimeZone = 'UTC'")
-    # It would be printed amid what others read from our standard output.
-    connection.execute("set enable_progress_bar = false")
+    # It would be printed amid what others read from our standard output. A notebook that lacks ipywidgets has it
+    # off, and refuses to be told so.
+    if connection.execute("select current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        connection.execute("set enable_progress_bar = false")
     return connection
 
 

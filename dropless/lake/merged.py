@@ -8,7 +8,7 @@ to merge or to compact, commits the same transaction, so that of two at work one
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -152,9 +152,9 @@ def _application(changes: DeltaTable) -> str:
     return f"dropless:merge:{changes.metadata().id}"
 
 
-def merged_until(table: DeltaTable, commits: int = 20) -> int | None:
-    """When the newest change that is in the table was committed to its table of changes (ms since 1970)."""
-    for commit in table.history(commits):
+def merged_until(commits: Iterable[Mapping[str, Any]]) -> int | None:
+    """When the newest change in a table with this history was committed to its table of changes (ms since 1970)."""
+    for commit in commits:
         if (told := commit.get(MERGED_UNTIL)) is not None:
             return int(orjson.loads(told)) if isinstance(told, str) else int(told)
     return None

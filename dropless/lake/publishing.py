@@ -126,7 +126,7 @@ def _publish(store: Store, target: Store, folder: str, hidden: frozenset[str], b
     ]
     if added or removed:
         about = {_HIDDEN: orjson.dumps(sorted(hidden)).decode()}
-        if (until := merged_until(base)) is not None:
+        if (until := merged_until(base.history(_LOOK_BACK))) is not None:
             about[MERGED_UNTIL] = str(until)
         twin.create_write_transaction(
             [*added, *removed],

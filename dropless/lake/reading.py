@@ -16,6 +16,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from dropless.errors import DroplessError
 from dropless.lake.catalogue import Entry, nearest, unreachable
 from dropless.lake.current import register_computed, register_now
+from dropless.lake.deltalog import history
 from dropless.lake.engine import connect, query, quoted
 from dropless.lake.merged import merged_until
 from dropless.lake.result import BATCH_ROWS, Result, pandas, polars
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+# So many commits are looked through for one that a merge made: others are compactions.
+_LOOK_BACK = 20
 # What MinIO and other stores answer, as delta-rs tells it.
 _REFUSALS = ("AccessDenied", "403 Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
@@ -112,7 +115,7 @@ class LakeTable:
         if self._exactly_now:
             changes = DeltaTable(self._store.uri(self._entry.changes), storage_options=self._options)
             return datetime.fromtimestamp(changes.history(1)[0]["timestamp"] / 1000, UTC)
-        told = merged_until(self._delta)
+        told = merged_until(self._commits(_LOOK_BACK))
         return None if told is None else datetime.fromtimestamp(told / 1000, UTC)
 
     def as_of(self, when: int | str | datetime) -> Self:
@@ -126,7 +129,7 @@ class LakeTable:
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """The newest commits first: version, timestamp (UTC), operation, rows."""
         commits = []
-        for commit in self._delta.history(limit):
+        for commit in self._commits(limit):
             metrics = commit.get("operationMetrics") or {}
             commits.append(
                 {
@@ -137,6 +140,11 @@ class LakeTable:
                 }
             )
         return commits
+
+    def _commits(self, limit: int | None) -> list[dict[str, Any]]:
+        with answering(self.name, self._store):
+            newest = DeltaTable(self._store.uri(self._entry.folder), storage_options=self._options)
+            return history(self._delta, newest, limit)
 
     def select(self, columns: Sequence[str] | None = None, where: str | None = None) -> Result:
         """Some columns of the rows that fulfil an SQL condition, when they are asked for.

@@ -83,6 +83,9 @@ def sentences() -> Iterator[None]:
             raise
         raise KeyboardInterrupt from None
     except (duckdb.Error, OSError) as error:
+        # Or as a failure of the dataset that it was reading.
+        if str(error).rstrip().endswith("failed: KeyboardInterrupt:"):
+            raise KeyboardInterrupt from None
         raise DroplessError(" ".join(str(error).split())) from None
 
 

@@ -65,7 +65,8 @@ def changes_schema(contract: Contract) -> pa.Schema:
 
 def comment(field: pa.Field) -> str:
     """What a column means, as its table says."""
-    return (field.metadata or {}).get(b"comment", b"").decode()
+    told: bytes = (field.metadata or {}).get(b"comment", b"")
+    return told.decode()
 
 
 def parse(values: Sequence[bytes], schema: pa.Schema) -> pa.Table:

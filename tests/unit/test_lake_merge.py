@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from lake_folder import FolderLake, FolderStore, change, random_changes
 
 from dropless.lake import deltalog, merge, parquet
 from dropless.lake.current import register_now
+from dropless.lake.deltalog import history
 from dropless.lake.engine import connect
 from dropless.lake.fault_points import VARIABLE, Point
 from dropless.lake.merge import Merge
@@ -220,7 +222,16 @@ def test_it_says_until_when_it_is_merged(lake: FolderLake):
     lake.append([change(1, 1)])
     committed = lake.delta(lake.folder).history(1)[0]["timestamp"]
     done = Merge(lake.store, lake.table).run()
-    assert merged_until(lake.delta()) == done.merged_until == committed
+    assert merged_until(lake.delta().history()) == done.merged_until == committed
+
+
+def test_an_older_version_s_history_ends_with_it(lake: FolderLake):
+    for key in range(4):
+        lake.append([change(key, key)])
+    older, newest = (DeltaTable(lake.store.uri(lake.folder), version=version) for version in (1, None))
+    told = newest.history()
+    assert history(older, newest) == [each for each in told if each["version"] <= 1]
+    assert [each["version"] for each in history(older, newest, 1)] == [1]
 
 
 EDGES = {
