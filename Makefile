@@ -1,11 +1,11 @@
 # make up      everything up: environment, real servers, provisioning, the example
-# make test    lint, types, unit tests, and tests against the real stack
+# make test    lint, types, unit tests, and tests against the real stack (make test-long: the long ones)
 # make down    stop everything
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := up
-.PHONY: up down test test-unit test-stack test-faults test-union-faults lint bench
+.PHONY: up down test test-unit test-stack test-long test-faults test-union-faults lint bench
 
 VENV := .venv
 # Another lock is another stamp, whatever the files' times say.
@@ -30,7 +30,11 @@ test-unit: $(INSTALLED)
 
 # One stack serves both; the faults come last, for they kill its brokers.
 test-stack: $(INSTALLED)
-	@$(VENV)/bin/pytest tests/stack tests/faults
+	@$(VENV)/bin/pytest -m "not long" tests/stack tests/faults
+
+# What takes minutes each: contracts that change under traffic, backfills, broken promises and their repair. Half an hour.
+test-long: $(INSTALLED)
+	@$(VENV)/bin/pytest -m long tests/stack
 
 # SEEDS=10 plays ten schedules on one stack, FAULTS=all every fault in each of them.
 SEEDS ?= 1

@@ -14,6 +14,7 @@ from dropless.cli import state_folder
 from dropless.cli.interruptible import interruptible
 from dropless.cli.steps import Steps
 from dropless.cli.summary import Summary, look, show
+from dropless.declared import declared
 from dropless.endpoints import Endpoints
 from dropless.example.load import load
 from dropless.example.measure import measure_freshness
@@ -24,12 +25,14 @@ from local_stack.install import install
 from resources.bring_up import start_all
 from resources.dagster import Runs
 from resources.platform import LEFTOVER_SECONDS, LocalPlatform
+from resources.waiting import until
 
 JOB = "provision"
 JOB_SECONDS = 900.0
 OWN = ("union", "lake_writer")
 OWN_SECONDS = 120.0
 FRESHNESS_TRIES = 5
+EXAMPLE = "orders"
 
 
 def up(
@@ -117,7 +120,27 @@ def _bring_up(settings: Settings, platform: LocalPlatform, steps: Steps, *, exam
         steps.begin("freshness")
         freshness = median(measure_freshness(endpoints) for _ in range(FRESHNESS_TRIES))
         steps.end("freshness", f"{freshness:.2f} s from a commit to a query's answer")
+        steps.begin("lake")
+        _first_merge(settings, endpoints)
+        steps.end("lake", f"{EXAMPLE} is merged and published")
     return look(settings, endpoints, platform, freshness, steps.seconds)
+
+
+def _first_merge(settings: Settings, endpoints: Endpoints) -> None:
+    """Have the example's table in the lake at once, instead of when its changes have waited long enough."""
+    # Half a second that other commands need not take.
+    from dropless.lake.merge import Merge  # noqa: PLC0415
+    from dropless.lake.published import after_merge  # noqa: PLC0415
+    from dropless.lake.store import Store  # noqa: PLC0415
+
+    store, contract = Store.pipeline(endpoints), declared(settings, EXAMPLE)
+
+    def missing() -> str | None:
+        merged = Merge(store, contract.name, contract.description).run()
+        return None if merged.version is not None else "the lake has no changes of it yet"
+
+    until(f"The lake's table {EXAMPLE}", missing, OWN_SECONDS)
+    after_merge(settings, store, contract)
 
 
 def _begin(settings: Settings, platform: LocalPlatform, steps: Steps) -> None:

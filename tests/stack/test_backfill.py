@@ -36,6 +36,8 @@ from resources.cluster import ClusterView
 from resources.committed import CommittedReader
 from resources.platform import LocalPlatform
 
+pytestmark = pytest.mark.long
+
 WITHIN_SECONDS = 30.0
 WORKER = "kafka-connect-1"
 

@@ -31,7 +31,7 @@ from resources.features import finalized_features
 from resources.platform import LocalPlatform
 from resources.waiting import until
 
-pytestmark = pytest.mark.timeout(480)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(480)]
 
 KAFKA: Key = ("platform", "kafka")
 CONNECT: Key = ("platform", "kafka_connect")

@@ -28,7 +28,7 @@ from resources import repair
 from resources.connect_status import ConnectStatus
 from resources.platform import LocalPlatform
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 RAW = "raw.orders.store"
 LAKE = "lake-orders"

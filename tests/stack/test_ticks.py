@@ -21,7 +21,7 @@ from resources.platform import LocalPlatform
 from resources.provisioning import provision
 from resources.waiting import until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 WIDE = """
 type: pipeline_assets.components.UnifiedTable
