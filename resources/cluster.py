@@ -123,6 +123,16 @@ class ClusterView:
 
     def groups(self) -> list[Group]:
         """Every consumer group: its members' client ids, and what it committed."""
+        try:
+            return self._groups()
+        except Unreachable:
+            raise
+        except DroplessError:
+            # librdkafka goes on asking the broker that coordinated a group before; another client asks the right one.
+            self.__dict__.pop("_admin", None)
+            return self._groups()
+
+    def _groups(self) -> list[Group]:
         listed = result(self._admin.list_consumer_groups(request_timeout=REQUEST_SECONDS), "list its consumer groups")
         if listed.errors:
             # A broker that did not answer may have groups that nobody else knows of.
