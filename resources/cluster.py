@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
 
 from dropless import durability
 from dropless.endpoints import Endpoints
-from dropless.errors import Unreachable
+from dropless.errors import DroplessError, Unreachable
 from dropless.invariants import Broker, Cluster, Group, Partition, Topic
 from dropless.lag import Position
 from resources.features import finalized_features
