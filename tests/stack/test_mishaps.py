@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import httpx
@@ -26,7 +27,6 @@ from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Action, Change, Plan, Resource
 from dropless.settings import Settings
 from dropless.union.ledger import Finding
-from pipeline_assets.sensors import retention
 from resources.adapter import Adapter
 from resources.audit import audit
 from resources.provisioning import adapters, preview, provision, survey
@@ -266,7 +266,8 @@ def test_a_dropped_slot_is_a_gap_and_the_table_is_read_anew_when_that_is_allowed
         until("PostgreSQL", lambda: None if "Nobody reads from the slot; it holds back" in said() else said(), 30)
         before = retained(watched, table)
         table.execute("select pg_logical_emit_message(true, 'x', repeat('x', 1000000))")
-        monkeypatch.setattr(retention, "OBSERVE_SECONDS", 0.0)
+        # The package's attribute of that name is the function.
+        monkeypatch.setattr(import_module("pipeline_assets.sensors.retention"), "OBSERVE_SECONDS", 0.0)
         watched.tick("retention")
         assert retained(watched, table) >= before + 1_000_000
         table.drop_slot()
