@@ -41,7 +41,7 @@ REBALANCE_SECONDS = 60
 # What only a person makes of a connector, or a change that has it read its source anew and ends by resuming it.
 HELD = {"PAUSED": "paused", "STOPPED": "stopped"}
 # How long a restarted task may still be shown as failed, since statuses travel through a topic.
-SETTLE_SECONDS = 5
+SETTLE_SECONDS = 20
 # How much of a long line's beginning and of its end is told.
 END_CHARACTERS = 160
 
