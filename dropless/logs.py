@@ -8,6 +8,14 @@ import sys
 import structlog
 
 
+def for_a_command() -> None:
+    """A command's results go to standard output: it logs warnings only, and to standard error."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def configure(process: str) -> None:
     """Send every log line of this process, librdkafka's included, to standard error as JSON."""
     shared: list[structlog.typing.Processor] = [

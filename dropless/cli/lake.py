@@ -182,7 +182,8 @@ def merge(
 
     Example: [bold]dropless lake merge orders[/]
     """
-    from dropless.declared import declared  # noqa: PLC0415 - as above
+    from dropless import logs  # noqa: PLC0415 - as above
+    from dropless.declared import declared  # noqa: PLC0415
     from dropless.endpoints import Endpoints  # noqa: PLC0415
     from dropless.lake import fault_points  # noqa: PLC0415
     from dropless.lake.merge import Merge  # noqa: PLC0415
@@ -190,6 +191,7 @@ def merge(
     from dropless.lake.store import Store  # noqa: PLC0415
     from dropless.settings import Settings  # noqa: PLC0415
 
+    logs.for_a_command()
     settings = Settings.load()
     contract = declared(settings, table)
     store = Store.pipeline(Endpoints.local(settings))

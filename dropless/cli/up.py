@@ -129,10 +129,12 @@ def _bring_up(settings: Settings, platform: LocalPlatform, steps: Steps, *, exam
 def _first_merge(settings: Settings, endpoints: Endpoints) -> None:
     """Have the example's table in the lake at once, instead of when its changes have waited long enough."""
     # Half a second that other commands need not take.
+    from dropless import logs  # noqa: PLC0415
     from dropless.lake.merge import Merge  # noqa: PLC0415
     from dropless.lake.published import after_merge  # noqa: PLC0415
     from dropless.lake.store import Store  # noqa: PLC0415
 
+    logs.for_a_command()
     store, contract = Store.pipeline(endpoints), declared(settings, EXAMPLE)
 
     def missing() -> str | None:
