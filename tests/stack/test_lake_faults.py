@@ -22,7 +22,7 @@ from dropless.settings import Settings
 from local_stack.install import installed
 from local_stack.versions import MINIO
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
