@@ -25,7 +25,7 @@ from resources.replay import dead_letters
 from resources.waiting import until
 
 # The first test of a session also waits for the whole stack.
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300, func_only=True)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 HEAD = """
 type: pipeline_assets.components.UnifiedTable
