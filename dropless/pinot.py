@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import httpx
+import msgspec
 
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Recovering, Unreachable
@@ -39,8 +41,51 @@ def select(endpoints: Endpoints, sql: str, timeout_seconds: float = 10) -> Answe
         Unreachable: the broker does not answer.
         DroplessError: Pinot refused the query.
     """
-    milliseconds = int(timeout_seconds * 1000)
-    body = {"sql": sql, "queryOptions": f"timeoutMs={milliseconds}"}
+    reply = json.loads(_asked(endpoints, sql, timeout_seconds), parse_float=Decimal)
+    _check(reply)
+    result = reply["resultTable"]
+    kinds = [_TYPES.get(kind) for kind in result["dataSchema"]["columnDataTypes"]]
+    rows = [[_typed(kind, value) for kind, value in zip(kinds, row, strict=True)] for row in result["rows"]]
+    return Answer(tuple(result["dataSchema"]["columnNames"]), rows)
+
+
+def select_as(endpoints: Endpoints, sql: str, row: Any, timeout_seconds: float = 10) -> list[Any]:
+    """The whole answer to a query as rows of a tuple type, read several times faster than by `select`.
+
+    A BIG_DECIMAL is a number of any length in the answer: its type is `Decimal`.
+
+    Raises:
+        Recovering | Unreachable: as `select`.
+        DroplessError: Pinot refused the query, or a value is of another type.
+    """
+    text = _asked(endpoints, sql, timeout_seconds)
+    try:
+        reply = msgspec.json.decode(text, type=_Reply[row])
+    except msgspec.ValidationError as error:
+        raise DroplessError(f"Pinot's answer is not of the types that were asked for: {error}.") from None
+    _check(msgspec.structs.asdict(reply))
+    return reply.resultTable.rows if reply.resultTable else []
+
+
+_Row = TypeVar("_Row")
+
+
+class _Result(msgspec.Struct, Generic[_Row]):
+    rows: list[_Row]
+
+
+class _Reply(msgspec.Struct, Generic[_Row]):
+    """What of an answer is looked at, by Pinot's names."""
+
+    resultTable: _Result[_Row] | None = None  # noqa: N815
+    exceptions: list[dict[str, Any]] = []
+    partialResult: bool = False  # noqa: N815
+    numServersQueried: int = 0  # noqa: N815
+    numServersResponded: int = 0  # noqa: N815
+
+
+def _asked(endpoints: Endpoints, sql: str, timeout_seconds: float) -> bytes:
+    body = {"sql": sql, "queryOptions": f"timeoutMs={int(timeout_seconds * 1000)}"}
     try:
         # Loopback and cluster addresses never go through a proxy of the environment.
         with httpx.Client(timeout=timeout_seconds + 1, trust_env=False) as client:
@@ -49,10 +94,10 @@ def select(endpoints: Endpoints, sql: str, timeout_seconds: float = 10) -> Answe
         raise Unreachable(f"Pinot does not answer at {endpoints.pinot_broker}: {error or 'timed out'}.") from error
     if not response.is_success:
         raise Unreachable(f"Pinot is not ready to answer (HTTP {response.status_code}).")
-    return _answer(json.loads(response.text, parse_float=Decimal))
+    return response.content
 
 
-def _answer(reply: dict[str, Any]) -> Answer:
+def _check(reply: Mapping[str, Any]) -> None:
     for exception in reply.get("exceptions") or ():
         reason = str(exception.get("message")).strip().splitlines()[0]
         # Errors without a word, or about segments that moved, come from servers that start or stop.
@@ -61,12 +106,8 @@ def _answer(reply: dict[str, Any]) -> Answer:
         raise DroplessError(f"Pinot refused the query: {reason}")
     if reply.get("partialResult") or reply.get("numServersResponded", 0) < reply.get("numServersQueried", 0):
         raise Recovering("Only a part of Pinot's servers answered: ask again.")
-    result = reply.get("resultTable")
-    if result is None:
+    if reply.get("resultTable") is None:
         raise Recovering("Pinot gave no result: a server is recovering, ask again.")
-    kinds = [_TYPES.get(kind) for kind in result["dataSchema"]["columnDataTypes"]]
-    rows = [[_typed(kind, value) for kind, value in zip(kinds, row, strict=True)] for row in result["rows"]]
-    return Answer(tuple(result["dataSchema"]["columnNames"]), rows)
 
 
 def _typed(kind: type[float | Decimal] | None, value: Any) -> Any:

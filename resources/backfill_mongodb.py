@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,15 +9,16 @@ from typing import Any
 import orjson
 from bson import json_util
 from pymongo import MongoClient
-from pymongo.errors import ConnectionFailure, DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError
 
-from dropless import databases, names
+from dropless import names
 from dropless.backfill.signals import Signal
 from dropless.backfill.slices import Key, Range, Selection
 from dropless.contract import MongodbCollection
 from dropless.databases import Document
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
+from resources import source_connections
 
 _EXACT = json_util.CANONICAL_JSON_OPTIONS
 
@@ -103,27 +103,13 @@ class MongodbOrigin:
     def _database(self) -> Iterator[Any]:
         name = self._origin.database
         try:
-            if self._client is None:
-                self._client = self._connect()
-            yield self._client[name]
-        except ConnectionFailure as error:
+            with source_connections.answering_mongodb(name):
+                if self._client is None:
+                    self._client = source_connections.mongodb(self._endpoints, self._origin)
+                yield self._client[name]
+        except Unreachable:
             self.close()
-            raise Unreachable(f"MongoDB does not answer when asked about {name!r}: {_first(error)}.") from None
-        except PyMongoError as error:
-            raise DroplessError(f"MongoDB refused in {name!r}: {_first(error)}.") from None
-
-    def _connect(self) -> MongoClient[Document]:
-        variable = self._origin.uri_env
-        if variable is None:
-            return databases.mongodb(self._endpoints, "replication")
-        uri = os.environ.get(variable)
-        if not uri:
-            raise DroplessError(f"{variable} is not set: it must hold the URI of the MongoDB server.")
-        try:
-            return MongoClient(uri, serverSelectionTimeoutMS=5000, appname="dropless")
-        except (PyMongoError, ValueError):
-            # The driver's own words may repeat a part of the URI.
-            raise DroplessError(f"{variable} does not hold a usable MongoDB URI.") from None
+            raise
 
 
 def _query(selection: Selection, within: Range) -> Document:
@@ -158,8 +144,3 @@ def _value(key: Key) -> Any:
 
 def _text(payload: Any) -> str:
     return payload if isinstance(payload, str) else json_util.dumps(payload)
-
-
-def _first(error: Exception) -> str:
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:200].rstrip(".")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString
@@ -11,13 +10,14 @@ import orjson
 import psycopg
 from psycopg import sql
 
-from dropless import databases, names
+from dropless import names
 from dropless.backfill.signals import Signal, postgresql_collection
 from dropless.backfill.slices import Key, Range, Selection
 from dropless.contract import PostgresqlTable
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
 from resources import postgresql_catalogue as catalogue
+from resources import source_connections
 from resources.postgresql_catalogue import Table
 from resources.postgresql_statements import SETTLED
 
@@ -129,31 +129,16 @@ class PostgresqlOrigin:
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
-        database = self._origin.database
         try:
-            if self._connection is None or self._connection.closed:
-                self._connection = self._connect()
-                # In the order of the index, which may not be the contract's.
-                self._key = tuple(catalogue.primary_key(self._connection, self._table))
-            yield self._connection
-        except psycopg.OperationalError as error:
+            with source_connections.answering_postgresql(self._origin.database):
+                if self._connection is None or self._connection.closed:
+                    self._connection = source_connections.postgresql(self._endpoints, self._origin)
+                    # In the order of the index, which may not be the contract's.
+                    self._key = tuple(catalogue.primary_key(self._connection, self._table))
+                yield self._connection
+        except Unreachable:
             self.close()
-            raise Unreachable(f"PostgreSQL database {database!r} does not answer: {_first_line(error)}.") from None
-        except psycopg.Error as error:
-            raise DroplessError(f"PostgreSQL database {database!r} refused: {_first_line(error)}.") from None
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        variable = self._origin.uri_env
-        if variable is None:
-            return databases.postgresql(self._endpoints, self._origin.database, "replication", autocommit=True)
-        uri = os.environ.get(variable)
-        if not uri:
-            raise DroplessError(f"{variable} is not set: it must hold the URI of the PostgreSQL server.")
-        try:
-            return psycopg.connect(uri, dbname=self._origin.database, connect_timeout=5, autocommit=True)
-        except psycopg.ProgrammingError:
-            # libpq's own words would repeat the URI with its password.
-            raise DroplessError(f"{variable} does not hold a PostgreSQL URI.") from None
+            raise
 
 
 def condition(key: Sequence[str], selection: Selection, within: Range) -> sql.Composable:
@@ -192,8 +177,3 @@ def parts(text: str, columns: Collection[str]) -> Key:
         example = ", ".join(f'"{name}"' for name in columns)
         raise DroplessError(f"The key {text!r} must be a JSON list of {len(columns)} parts: [{example}].")
     return tuple(part if isinstance(part, str) else orjson.dumps(part).decode() for part in given)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

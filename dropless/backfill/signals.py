@@ -76,9 +76,12 @@ def execute(id_: str, collection: str, condition: str, ours: Mapping[str, Any]) 
     return _signal(id_, EXECUTE, data, ours)
 
 
-def probe(id_: str) -> Signal:
-    """A signal that changes nothing: that it comes out of the connector shows that signals do."""
-    return _signal(id_, LOG, {"message": "dropless begins a backfill"}, {})
+def probe(id_: str, why: str = "dropless begins a backfill") -> Signal:
+    """A signal that changes nothing: once it comes out of the connector, so has everything that was committed before.
+
+    Debezium logs why.
+    """
+    return _signal(id_, LOG, {"message": why}, {})
 
 
 def note(id_: str, what: Note, text: str, ours: Mapping[str, Any]) -> Signal:

@@ -26,6 +26,7 @@ COMMANDS = {
     "evolve": "evolve",
     "traffic": "traffic",
     "audit": "audit",
+    "reconcile": "reconcile",
     "backfill": "backfill",
     "dead-letters": "dead_letters:app",
     "query": "query",

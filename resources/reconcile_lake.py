@@ -1,0 +1,107 @@
+"""The lake's current state as reconciliation reads it: what is merged, and every change since."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from duckdb import DuckDBPyConnection
+
+from dropless import names
+from dropless.contract import Contract
+from dropless.contract.column_type import Kind
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
+from dropless.lake.current import register_now
+from dropless.lake.engine import connect, quoted
+from dropless.lake.store import Store
+from dropless.reconciliation.canonical import Split, Values
+from dropless.reconciliation.pairs import Pairs
+from dropless.union.moments import EPOCH, MICROSECOND
+
+NAME: Final = "lake"
+MEMORY: Final = "512MB"
+
+
+class Unreadable(DroplessError):
+    """A file of the lake is gone or broken: what it held cannot be compared, and cannot be pulled either."""
+
+
+class LakeSide:
+    """One table, read with the rights of the pipeline."""
+
+    def __init__(self, endpoints: Endpoints, contract: Contract) -> None:
+        """Nothing is asked yet."""
+        self._store = Store.pipeline(endpoints)
+        self._contract = contract
+
+    def collect(self, pairs: Pairs, splits: dict[str, Split], *, keys_only: bool) -> int:
+        """Put the keys and hashes of every row among the pairs; the version of the changes that was read.
+
+        Raises:
+            Unreadable: a data file is gone or broken.
+            DroplessError: the lake does not answer, or lacks the table.
+        """
+        with self._answering():
+            version = self._register(pairs.database)
+            pairs.add_relation(NAME, quoted(self._contract.name), splits, keys=keys_only)
+        return version
+
+    def rows(self, keys: Collection[str]) -> tuple[dict[str, Values], set[str]]:
+        """The rows of these keys as they are now, and the keys that are there more than once.
+
+        Raises:
+            Unreadable | DroplessError: as `collect`.
+        """
+        columns = ", ".join(["_key", *(quoted(each.name) for each in self._contract.columns)])
+        with self._answering(), connect() as database:
+            database.execute(f"set memory_limit = '{MEMORY}'")
+            self._register(database)
+            database.register("wanted", pa.table({"_key": sorted(keys)}))
+            select = f"select {columns} from {quoted(self._contract.name)} semi join wanted using (_key)"  # noqa: S608 - quoted
+            rows = database.execute(select).to_arrow_table().to_pylist()
+        kinds = {each.name: each.type.kind for each in self._contract.columns}
+        found: dict[str, Values] = {}
+        doubled: set[str] = set()
+        for row in rows:
+            key = row.pop("_key")
+            doubled |= {key} & found.keys()
+            found[key] = {name: _wire(kinds[name], value) for name, value in row.items()}
+        return found, doubled
+
+    def _register(self, database: DuckDBPyConnection) -> int:
+        table = self._contract.name
+        return register_now(database, self._store, table, names.changes_table(table))
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except TableNotFoundError:
+            raise DroplessError(f"The lake has no table {self._contract.name!r} yet.") from None
+        except FileNotFoundError as error:
+            raise Unreadable(f"A data file of the lake is gone: {error}.") from error
+        except (pa.ArrowInvalid, duckdb.Error) as error:
+            raise Unreadable(f"A data file of the lake cannot be read: {_first_line(error)}.") from error
+        except (DeltaError, OSError) as error:
+            if "magic bytes" in str(error) or "Parquet" in str(error):
+                raise Unreadable(f"A data file of the lake cannot be read: {_first_line(error)}.") from error
+            raise DroplessError(f"The lake does not answer: {_first_line(error)}.") from error
+
+
+def _wire(kind: Kind, value: Any) -> Any:
+    if kind is Kind.TIMESTAMP and isinstance(value, datetime):
+        return (value.astimezone(UTC) - EPOCH) // MICROSECOND
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")

@@ -1,0 +1,292 @@
+"""Reconciles a table while its sources change: what they hold, against Pinot and the lake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
+
+from dropless.backfill.slices import Pace
+from dropless.contract import Contract, Source
+from dropless.endpoints import Endpoints
+from dropless.reconciliation.canonical import Digest, Values
+from dropless.reconciliation.findings import Comparison, Finding, Load, Report, Suspects, Wrong, compared
+from dropless.reconciliation.keys import source_of
+from dropless.reconciliation.mapped import Refused
+from dropless.reconciliation.pairs import Pairs
+from resources import reconcile_lake, reconcile_pinot
+from resources.reconcile_fence import Fences, Passed
+from resources.reconcile_lake import LakeSide, Unreadable
+from resources.reconcile_mongodb import MongodbSide
+from resources.reconcile_pinot import PinotSide
+from resources.reconcile_postgresql import PostgresqlSide
+
+Tier = Literal["counts", "full"]
+SYSTEMS: Final = (reconcile_lake.NAME, reconcile_pinot.NAME)
+SOURCE: Final = "source"
+MAX_DIFFERENCES: Final = 10_000
+MAX_TOUCHED: Final = 100_000
+MAX_ROUNDS: Final = 6
+"""A row that changes at every look is left for the next time."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a reconciliation is doing."""
+
+    what: str
+    rows: int = 0
+
+
+Progress = Callable[[Step], None]
+
+
+class Rows(Protocol):
+    """A system's rows by their keys."""
+
+    def rows(self, keys: Collection[str]) -> tuple[dict[str, Values], set[str]]:
+        """The rows of these keys as they are now, and the keys that are there more than once."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a reconciliation may do."""
+
+    differences: int = MAX_DIFFERENCES
+    touched: int = MAX_TOUCHED
+    rounds: int = MAX_ROUNDS
+    rate: float | None = None
+    """Rows a second that are read of each source."""
+
+
+@dataclass
+class Reconciliation:
+    """One reconciliation of one table, or of some of its sources."""
+
+    endpoints: Endpoints
+    contract: Contract
+    sources: Sequence[Source]
+    tier: Tier = "full"
+    limits: Limits = field(default_factory=Limits)
+    progress: Progress = lambda _: None
+
+    def __post_init__(self) -> None:
+        """Nothing is asked yet."""
+        self._fences = Fences(self.endpoints, self.contract, self.sources)
+        self._sides = {each.name: _side(self.endpoints, self.contract, each) for each in self.sources}
+        self._lake = LakeSide(self.endpoints, self.contract)
+        self._pinot = PinotSide(self.endpoints, self.contract)
+        self._suspects = Suspects()
+        self._passed: list[Passed] = []
+        self._refused: dict[str, str] = {}
+        self._more = dict.fromkeys(SYSTEMS, 0)
+        self._lost: dict[str, Finding] = {}
+        self._rows: dict[str, dict[str, int]] = {name: {} for name in (SOURCE, *SYSTEMS)}
+        self._touched = 0
+
+    def run(self) -> Report:
+        """Compare everything once, and look again at whatever differed or changed meanwhile.
+
+        Raises:
+            NotReady: a fence did not pass in time: rows are held up somewhere.
+            Unreachable: a system does not answer for long.
+            DroplessError: a system refused.
+        """
+        began, clock = time.time(), time.monotonic()
+        try:
+            self._compare_all()
+            for number in range(self.limits.rounds):
+                if not self._suspects.strikes:
+                    break
+                self._look_again(number + 1)
+        finally:
+            for side in self._sides.values():
+                side.release()
+        return Report(
+            self.contract.name,
+            self.tier,
+            began,
+            time.monotonic() - clock,
+            self._rows[SOURCE],
+            tuple(self._comparison(name) for name in SYSTEMS),
+            self._touched,
+            self._refused,
+            tuple(each.seconds for each in self._passed),
+            {name: Load(side.rows_read, round(side.seconds, 3)) for name, side in self._sides.items()},
+        )
+
+    def _compare_all(self) -> None:
+        keys_only = self.tier == "counts"
+        self._fence()
+        with Pairs() as pairs:
+            digests = {name: self._digest(side, pairs, keys_only=keys_only) for name, side in self._sides.items()}
+            splits = {name: side.split for name, side in self._sides.items()}
+            self.progress(Step("reading the lake"))
+            try:
+                self._lake.collect(pairs, splits, keys_only=keys_only)
+            except Unreadable as error:
+                self._lost[reconcile_lake.NAME] = Finding(reconcile_lake.NAME, "", Wrong.UNREADABLE, (), str(error))
+            self._pinot.collect(
+                pairs,
+                list(splits),
+                splits,
+                lambda rows: self.progress(Step("reading Pinot", rows)),
+                keys_only=keys_only,
+            )
+            self._fence()
+            touched = self._touch(pairs)
+            for name, side in self._sides.items():
+                digest = self._without(digests[name], side, touched.get(name, set()), pairs, keys_only=keys_only)
+                for system in SYSTEMS:
+                    if system not in self._lost:
+                        self._narrow(pairs, system, name, side, digest, keys_only=keys_only)
+
+    def _fence(self) -> None:
+        self.progress(Step("waiting for a fence"))
+        self._passed.append(self._fences.put())
+
+    def _digest(self, side: PostgresqlSide | MongodbSide, pairs: Pairs, *, keys_only: bool) -> Digest | None:
+        """The digest of a source that can sum up by itself; the rows of another go among the pairs."""
+        pace = Pace(self.limits.rate)
+
+        def tell(rows: int) -> None:
+            self.progress(Step("reading the sources", rows))
+
+        if isinstance(side, PostgresqlSide):
+            return side.digest(pace, tell, keys_only=keys_only)
+        pairs.add(SOURCE, side.pairs(pace, tell, keys_only=keys_only))
+        return None
+
+    def _touch(self, pairs: Pairs) -> dict[str, set[str]]:
+        """Leave out of the digests what changed while it was read; it is looked at later."""
+        touched: dict[str, set[str]] = {name: set() for name in self._sides}
+        for key in self._fences.touched(*self._passed[-2:]):
+            if (name := source_of(key)) in touched:
+                touched[name].add(key)
+        everything = [key for keys in touched.values() for key in sorted(keys)]
+        self._touched = len(everything)
+        pairs.touch(everything)
+        for system in SYSTEMS:
+            if system not in self._lost:
+                self._suspects.suspect(system, everything[: self.limits.touched], 0)
+        return touched
+
+    def _without(
+        self,
+        digest: Digest | None,
+        side: PostgresqlSide | MongodbSide,
+        touched: set[str],
+        pairs: Pairs,
+        *,
+        keys_only: bool,
+    ) -> Digest:
+        name = next(name for name, each in self._sides.items() if each is side)
+        if digest is None or not isinstance(side, PostgresqlSide):
+            found = pairs.digest(SOURCE, name)
+            self._rows[SOURCE][name] = found.rows + len(touched)
+            return found
+        self._rows[SOURCE][name] = digest.rows
+        if touched:
+            taken = side.partly(touched, keys_only=keys_only)
+            digest.extend(taken.buckets.items(), sign=-1)
+        return digest
+
+    def _narrow(
+        self,
+        pairs: Pairs,
+        system: str,
+        name: str,
+        side: PostgresqlSide | MongodbSide,
+        digest: Digest,
+        *,
+        keys_only: bool,
+    ) -> None:
+        """From differing buckets to differing keys."""
+        exact = system != reconcile_pinot.NAME
+        found = pairs.digest(system, name)
+        self._rows[system][name] = found.rows
+        buckets = digest.differing(found, exact=exact)
+        if not buckets:
+            return
+        self.progress(Step(f"narrowing {len(buckets):,} ranges"))
+        if isinstance(side, PostgresqlSide):
+            ours = {key: sums for key, _, *sums in side.in_buckets(buckets, keys_only=keys_only)}
+        else:
+            ours = {key: sums for key, *sums in pairs.in_buckets(SOURCE, name, buckets)}
+        theirs: dict[str, list[int]] = {}
+        doubled: set[str] = set()
+        for key, *sums in pairs.in_buckets(system, name, buckets):
+            if key in theirs:
+                doubled.add(key)
+            theirs[key] = sums
+        until = None if exact else 2
+        differing = doubled | {
+            key
+            for key in ours.keys() | theirs.keys()
+            if _unsigned(ours.get(key), until) != _unsigned(theirs.get(key), until)
+        }
+        touched = self._suspects.strikes.keys()
+        ordered = [key for key in sorted(differing) if (system, key) not in touched]
+        self._suspects.suspect(system, ordered[: self.limits.differences], 1)
+        self._more[system] += max(0, len(ordered) - self.limits.differences)
+
+    def _look_again(self, number: int) -> None:
+        """Read the suspects again, everywhere, between two fences."""
+        for side in self._sides.values():
+            side.release()
+        keys = self._suspects.keys
+        self.progress(Step(f"looking at {len(keys):,} rows again, for the {_ordinal(number)} time"))
+        expected: dict[str, Values | Refused] = {}
+        for name, side in self._sides.items():
+            expected |= side.rows({key for key in keys if source_of(key) == name})
+        self._refused |= {key: row.reason for key, row in expected.items() if isinstance(row, Refused)}
+        readers: dict[str, Rows] = {reconcile_lake.NAME: self._lake, reconcile_pinot.NAME: self._pinot}
+        seen: dict[str, dict[str, Finding | None]] = {}
+        for system, reader in readers.items():
+            if system in self._lost or not (suspects := self._suspects.of(system)):
+                continue
+            try:
+                found, doubled = reader.rows(suspects)
+            except Unreadable as error:
+                self._lost[system] = Finding(system, "", Wrong.UNREADABLE, (), str(error))
+                continue
+            seen[system] = {
+                key: compared(
+                    system,
+                    key,
+                    expected.get(key),
+                    found.get(key),
+                    self.contract.columns,
+                    doubled=key in doubled,
+                    milliseconds=system == reconcile_pinot.NAME,
+                )
+                for key in suspects
+            }
+        self._fence()
+        touched = set(self._fences.touched(*self._passed[-2:]))
+        for system, findings in seen.items():
+            for key, finding in findings.items():
+                self._suspects.judge(system, key, finding, touched=key in touched)
+
+    def _comparison(self, system: str) -> Comparison:
+        found = [each for each in self._suspects.findings if each.system == system]
+        if system in self._lost:
+            found = [self._lost[system]]
+        return Comparison(system, self._rows[system], tuple(found), self._more[system], len(self._suspects.of(system)))
+
+
+def _side(endpoints: Endpoints, contract: Contract, source: Source) -> PostgresqlSide | MongodbSide:
+    if source.postgresql:
+        return PostgresqlSide(endpoints, contract, source, source.postgresql)
+    if source.mongodb:
+        return MongodbSide(endpoints, contract, source, source.mongodb)
+    raise AssertionError(source.name)
+
+
+def _unsigned(sums: Sequence[int] | None, until: int | None) -> list[int] | None:
+    return None if sums is None else [each % 2**64 for each in sums[:until]]
+
+
+def _ordinal(number: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
