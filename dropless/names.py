@@ -84,6 +84,11 @@ def replay_transactional_id(table: str) -> str:
     return f"replay.{table}"
 
 
+def repair_transactional_id(table: str) -> str:
+    """The transactional id of a repair that deletes rows: a second one fences the first."""
+    return f"repair.{table}"
+
+
 def lake_group(table: str) -> str:
     """The consumer group that shows the lake writer's progress; offsets live in the Delta table."""
     return f"lake.{table}"

@@ -13,6 +13,8 @@ END_OF_PARTITION: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the librar
 FATAL: Final = KafkaError._FATAL  # noqa: SLF001
 REPLAYED: Final = "replayed"
 """The header of a unified row that came out of a dead letter."""
+REASON: Final = "reason"
+"""The header that says why a record was written: of a dead letter, and of a deletion by a repair."""
 FENCED: Final = KafkaError._FENCED  # noqa: SLF001
 POSITION_GONE: Final = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 

@@ -65,7 +65,7 @@ class LakeSide:
             self._register(database)
             database.register("wanted", pa.table({"_key": sorted(keys)}))
             select = f"select {columns} from {quoted(self._contract.name)} semi join wanted using (_key)"  # noqa: S608 - quoted
-            rows = database.execute(select).to_arrow_table().to_pylist()
+            rows = database.sql(select).to_arrow_table().to_pylist()
         kinds = {each.name: each.type.kind for each in self._contract.columns}
         found: dict[str, Values] = {}
         doubled: set[str] = set()
@@ -74,6 +74,15 @@ class LakeSide:
             doubled |= {key} & found.keys()
             found[key] = {name: _wire(kinds[name], value) for name, value in row.items()}
         return found, doubled
+
+    def origins(self, keys: Collection[str]) -> dict[str, tuple[str, int, int]]:
+        """The raw records (topic, partition, offset) that these rows were made of."""
+        with self._answering(), connect() as database:
+            self._register(database)
+            database.register("wanted", pa.table({"_key": sorted(keys)}))
+            columns = '_key, _topic, _partition, "_offset"'
+            select = f"select {columns} from {quoted(self._contract.name)} semi join wanted using (_key)"  # noqa: S608 - quoted
+            return {key: (topic, number, offset) for key, topic, number, offset in database.execute(select).fetchall()}
 
     def _register(self, database: DuckDBPyConnection) -> int:
         table = self._contract.name

@@ -17,7 +17,7 @@ from bson.datetime_ms import DatetimeMS
 from pymongo import MongoClient
 from pymongo.collection import Collection as MongoCollection
 
-from dropless.backfill.slices import Pace
+from dropless.backfill.slices import Key, Pace
 from dropless.contract import Contract, MongodbCollection, Source
 from dropless.databases import Document
 from dropless.endpoints import Endpoints
@@ -32,6 +32,8 @@ BATCH: Final = 1000
 CHUNK_ROWS: Final = 10_000
 # Moments outside of the calendar are numbers, too, instead of errors.
 _CODEC: Final = CodecOptions[Document](tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_MS)
+
+_EXACT: Final = json_util.CANONICAL_JSON_OPTIONS
 
 Progress = Callable[[int], None]
 
@@ -76,10 +78,8 @@ class MongodbSide:
     def rows(self, keys: Collection[str]) -> dict[str, Values | Refused]:
         """The documents of these keys as they are now, mapped; those that are not there are left out."""
         found: dict[str, Values | Refused] = {}
-        ordered = sorted(keys)
         with self._asked() as collection:
-            for first in range(0, len(ordered), BATCH):
-                ids = [each for key in ordered[first : first + BATCH] for each in _ids(key.removeprefix(self._prefix))]
+            for ids in self._ids(keys):
                 for document in collection.find({"_id": {"$in": ids}}, self._fields):
                     key = self._key(document["_id"])
                     if key in keys:
@@ -87,11 +87,24 @@ class MongodbSide:
         self.rows_read += len(found)
         return found
 
+    def backfill_keys(self, keys: Collection[str]) -> list[Key]:
+        """The `_id`s of these documents, as a backfill takes them; those that are not there are left out."""
+        with self._asked() as collection:
+            found = [
+                each["_id"] for ids in self._ids(keys) for each in collection.find({"_id": {"$in": ids}}, {"_id": 1})
+            ]
+        return [(json_util.dumps(each, json_options=_EXACT),) for each in found if self._key(each) in keys]
+
     def release(self) -> None:
         """End the connection."""
         if self._client is not None:
             self._client.close()
         self._client = None
+
+    def _ids(self, keys: Collection[str]) -> Iterator[list[Any]]:
+        ordered = sorted(keys)
+        for first in range(0, len(ordered), BATCH):
+            yield [each for key in ordered[first : first + BATCH] for each in _ids(key.removeprefix(self._prefix))]
 
     def _read(self, rows: int, pace: Pace, progress: Progress) -> None:
         self.rows_read += rows

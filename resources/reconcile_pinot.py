@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal
-from typing import Any, Final
+from functools import partial
+from types import GenericAlias
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
@@ -27,6 +29,7 @@ TIMEOUT_SECONDS: Final = 30
 RECOVERY_SECONDS: Final = 60
 
 Progress = Callable[[int], None]
+Answer = TypeVar("Answer")
 
 _JSON_TYPES: Final = {
     Kind.STRING: str,
@@ -91,16 +94,25 @@ class PinotSide:
 
         Timestamps end with their milliseconds.
         """
-        ordered = sorted(keys)
         columns = self._contract.columns
         found: dict[str, Values] = {}
         doubled: set[str] = set()
-        for first in range(0, len(ordered), KEYS_AT_ONCE):
-            listed = ", ".join("'" + key.replace("'", "''") + "'" for key in ordered[first : first + KEYS_AT_ONCE])
+        for listed in _listed(keys):
             for _, key, *values in self._rows(columns, f'"_key" in ({listed})', ()):
                 doubled |= {key} & found.keys()
                 found[key] = {each.name: _wire(each, value) for each, value in zip(columns, values, strict=True)}
         return found, doubled
+
+    def origins(self, keys: Collection[str]) -> dict[str, tuple[str, int, int]]:
+        """The raw records (topic, partition, offset) that these rows were made of."""
+        query = f'select "_key", "_topic", "_partition", "_offset" from "{self._contract.name}" where "_key" in '  # noqa: S608
+        found = {}
+        for listed in _listed(keys):
+            ask = f"{query} ({listed}) limit {pinot.UNLIMITED}"
+            row = tuple[str, str, int, int]
+            for key, *place in self._patiently(partial(pinot.select_as, self._endpoints, ask, row, TIMEOUT_SECONDS)):
+                found[key] = tuple(place)
+        return found
 
     def _rows(self, columns: tuple[Column, ...], condition: str, sources: Collection[str]) -> list[tuple[Any, ...]]:
         selected = ", ".join(['"_source"', '"_key"', *(_selected(each) for each in columns)])
@@ -111,11 +123,11 @@ class PinotSide:
             f'where "_deleted" = false and {condition}{among} limit {pinot.UNLIMITED}'
         )
         types = [_JSON_TYPES[each.type.kind] | None for each in columns]
-        row = tuple[(str, str, *types)]  # type: ignore[misc]  # made from the contract
+        row = GenericAlias(tuple, (str, str, *types))
         return self._patiently(lambda: pinot.select_as(self._endpoints, query, row, TIMEOUT_SECONDS))
 
     @staticmethod
-    def _patiently(ask: Callable[[], Any]) -> Any:
+    def _patiently(ask: Callable[[], Answer]) -> Answer:
         retrying = Retrying(
             retry=retry_if_exception_type(Recovering),
             stop=stop_after_delay(RECOVERY_SECONDS),
@@ -131,6 +143,12 @@ class PinotSide:
             wire = [_wire(column, value, milliseconds=True) for value in values]
             arrays.append(pa.array(wire, _ARROW_TYPES.get(column.type.kind, pa.string())))
         return pa.table(arrays, names=["_source", "_key", *(each.name for each in columns)])
+
+
+def _listed(keys: Collection[str]) -> Iterator[str]:
+    ordered = sorted(keys)
+    for first in range(0, len(ordered), KEYS_AT_ONCE):
+        yield ", ".join("'" + key.replace("'", "''") + "'" for key in ordered[first : first + KEYS_AT_ONCE])
 
 
 def _selected(column: Column) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from dropless.backfill.slices import Pace
+from dropless.backfill.slices import Key, Pace
 from dropless.contract import Contract, PostgresqlTable, Source
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
@@ -135,6 +135,14 @@ class PostgresqlSide:
         self.rows_read += len(found)
         return found
 
+    def backfill_keys(self, keys: Collection[str]) -> list[Key]:
+        """These rows' primary keys, as a backfill takes them: in the order of the index."""
+        _, types, _ = self._written()
+        with self._asked() as connection:
+            order = [self._source.key.index(name) for name in catalogue.primary_key(connection, self._name)]
+        parts = [parts_of(key) for key in sorted(keys)]
+        return [tuple(_typed(each[number], types[self._source.key[number]]) for number in order) for each in parts]
+
     def _fetched(
         self,
         connection: psycopg.Connection[Any],
@@ -256,4 +264,4 @@ def _typed(part: str, type_: str) -> str:
 def _type(type_: str) -> sql.Composable:
     # As the catalogue writes it; a length would cut.
     name = "bpchar" if type_.startswith("character(") else type_.partition("(")[0]
-    return sql.SQL(name)  # type: ignore[arg-type]  # not a literal, and nobody's input
+    return sql.SQL(name)

@@ -74,7 +74,7 @@ class Reconciliation:
     def __post_init__(self) -> None:
         """Nothing is asked yet."""
         self._fences = Fences(self.endpoints, self.contract, self.sources)
-        self._sides = {each.name: _side(self.endpoints, self.contract, each) for each in self.sources}
+        self._sides = {each.name: side_of(self.endpoints, self.contract, each) for each in self.sources}
         self._lake = LakeSide(self.endpoints, self.contract)
         self._pinot = PinotSide(self.endpoints, self.contract)
         self._suspects = Suspects()
@@ -276,7 +276,8 @@ class Reconciliation:
         return Comparison(system, self._rows[system], tuple(found), self._more[system], len(self._suspects.of(system)))
 
 
-def _side(endpoints: Endpoints, contract: Contract, source: Source) -> PostgresqlSide | MongodbSide:
+def side_of(endpoints: Endpoints, contract: Contract, source: Source) -> PostgresqlSide | MongodbSide:
+    """The source's table or collection; nothing is connected yet."""
     if source.postgresql:
         return PostgresqlSide(endpoints, contract, source, source.postgresql)
     if source.mongodb:

@@ -48,13 +48,20 @@ def reconcile(
     settings = Settings.load()
     contracts = [declared(settings, table)] if table else load_contracts(settings.contracts)
     reports = []
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.fields[rows]}"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[rows]}"),
+        TimeElapsedColumn(),
+    )
     for contract in contracts:
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"Reconciling {contract.name}", total=None, rows="")
             counted: Counter[str] = Counter()
 
-            def show(step: Step, progress: Progress = progress, task: object = task, counted: Counter[str] = counted) -> None:
+            def show(
+                step: Step, progress: Progress = progress, task: object = task, counted: Counter[str] = counted
+            ) -> None:
                 counted[step.what] += step.rows
                 rows = f"{counted[step.what]:,} rows" if counted[step.what] else ""
                 progress.update(task, description=step.what.capitalize(), rows=rows)  # type: ignore[arg-type]
@@ -86,11 +93,13 @@ def _show(report: Report) -> None:
         more = f" and {each.more:,} more that differ" if each.more else ""
         verdict = "[green]equal[/]" if each.sound else f"[bold red]{counts}{more}[/]"
         unsettled = f" ({each.unsettled:,} rows changed at every look)" if each.unsettled else ""
-        console.print(f"[bold]{report.table}[/]: {rows:,} rows of the sources against the {each.system}: {verdict}{unsettled}")
+        console.print(
+            f"[bold]{report.table}[/]: {rows:,} rows of the sources against the {each.system}: {verdict}{unsettled}"
+        )
     load = "; ".join(f"{name} {each.rows:,} rows in {each.seconds:.1f} s" for name, each in report.load.items())
     console.print(
-        f"{report.tier} in {report.seconds:.1f} s, {len(report.fences)} fences, {report.touched:,} rows changed meanwhile; "
-        f"read of the sources: {load}."
+        f"{report.tier} in {report.seconds:.1f} s, {len(report.fences)} fences, "
+        f"{report.touched:,} rows changed meanwhile; read of the sources: {load}."
     )
     if report.refused:
         console.print(f"{len(report.refused):,} rows of the sources are dead letters: `dropless dead-letters list`.")

@@ -28,9 +28,9 @@ Values = Mapping[str, Any]
 
 
 class Hashes(NamedTuple):
-    """What one row adds to a digest; each is a number below 2^64, except for the count."""
+    """What rows add to a digest: their number, and sums of their hashes below 2^64."""
 
-    count: int
+    rows: int
     high: int
     low: int
     fine: int
@@ -130,7 +130,7 @@ class Digest:
     @property
     def rows(self) -> int:
         """How many rows it is of."""
-        return sum(each.count for each in self.buckets.values())
+        return sum(each.rows for each in self.buckets.values())
 
     def differing(self, other: Digest, *, exact: bool = True) -> set[int]:
         """The buckets that are not equal; without `exact` what is finer than a millisecond does not count."""

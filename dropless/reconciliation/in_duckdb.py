@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
+from duckdb.func import PythonUDFType
 
 from dropless.contract import Column
 from dropless.contract.column_type import Kind
@@ -23,7 +24,9 @@ def prepare(database: DuckDBPyConnection) -> None:
     if database.execute("select count(*) from duckdb_functions() where function_name = ?", [_BITS]).fetchall() == [
         (0,)
     ]:
-        database.create_function(_BITS, _bits, [duckdb.sqltypes.DOUBLE], duckdb.sqltypes.BIGINT, type="arrow")
+        database.create_function(
+            _BITS, _bits, [duckdb.sqltypes.DOUBLE], duckdb.sqltypes.BIGINT, type=PythonUDFType.ARROW
+        )
 
 
 def _bits(values: pa.ChunkedArray) -> pa.ChunkedArray:

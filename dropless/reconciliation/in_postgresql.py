@@ -67,7 +67,8 @@ def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
     columns = list(enumerate(zip(rows.split.computed, rows.computed, strict=True)))
     values = [sql.SQL("{} as {}").format(made, sql.Identifier(f"c{number}")) for number, (_, made) in columns]
     moments = [number for number, (column, _) in columns if column.type.kind is Kind.TIMESTAMP]
-    main, fine = [], []
+    main: list[Sql] = []
+    fine: list[Sql] = []
     for number, _ in columns:
         name = sql.Identifier(f"c{number}")
         if number in moments:

@@ -110,7 +110,9 @@ class Pairs:
         return found
 
     def _insert(self, system: str, pairs: list[Pair]) -> None:
-        columns = list(zip(*pairs, strict=True)) if pairs else [[]] * len(_SCHEMA)
+        if not pairs:
+            return
+        columns = zip(*pairs, strict=True)
         batch = pa.table([pa.array(each, field.type) for each, field in zip(columns, _SCHEMA, strict=True)], _SCHEMA)
         self.database.register("batch", batch)
         self.database.execute("insert into kept.pairs select ?, * from batch", [system])
