@@ -10,6 +10,8 @@ PUBLIC_FOLDER: Final = "public"
 """The folder of the lake's bucket with the tables as everybody may see them: without personal columns."""
 DICTIONARY_FOLDER: Final = "_dictionary"
 """The folder of the lake's bucket with the dictionary of all tables."""
+RECONCILIATION_FOLDER: Final = "_reconciliation"
+"""The folder of the lake's bucket with a page for each reconciliation."""
 SOURCE_SCHEMA: Final = "dropless"
 """The PostgreSQL schema for our own tables in a source database (heartbeats and signals)."""
 

@@ -78,6 +78,10 @@ class Settings:
         """The folder in which backfills show that somebody drives them."""
         return self.state / "backfills"
 
+    def reconciliations(self, table: str) -> Path:
+        """Where the reconciliations of a unified table are remembered, one a line."""
+        return self.state / "reconciliations" / f"{table}.jsonl"
+
     @property
     def watch(self) -> Path:
         """The folder in which sensors remember what they saw and told."""

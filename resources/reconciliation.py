@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
 from dropless.backfill.slices import Pace
@@ -104,6 +106,7 @@ class Reconciliation:
             for side in self._sides.values():
                 side.release()
         return Report(
+            f"{datetime.fromtimestamp(began, UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}",
             self.contract.name,
             self.tier,
             began,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,11 +18,11 @@ from rich.table import Table
 
 from dropless.contract import load_contracts
 from dropless.declared import declared
-from dropless.endpoints import Endpoints
-from dropless.reconciliation.findings import Report
 from dropless.settings import Settings
+from resources import reconciled
 from resources.backfills import chosen
-from resources.reconciliation import Limits, Reconciliation, Step
+from resources.reconciled import Proof, Told
+from resources.reconciliation import Limits, Step
 
 FINDINGS = 3
 SHOWN = 20
@@ -39,6 +41,7 @@ def reconcile(
     source: Annotated[list[str] | None, typer.Option(help="One of its sources; all of them otherwise.")] = None,
     tier: Annotated[Tier, typer.Option(help="Keys only, or every value.")] = Tier.FULL,
     rate: Annotated[float | None, typer.Option(help="Rows a second that are read of each source.", min=1)] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what is found, and prove it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
 ) -> None:
     """Compare every row of the sources with Pinot and the lake; exit code 3 when something differs twice.
@@ -47,46 +50,61 @@ def reconcile(
     """
     settings = Settings.load()
     contracts = [declared(settings, table)] if table else load_contracts(settings.contracts)
-    reports = []
+    told = []
+    for contract in contracts:
+        sources = chosen(contract, source or [])
+        with _shown(contract.name) as show:
+            found = reconciled.reconcile(settings, contract, sources, tier.value, Limits(rate=rate), progress=show)
+            if repair and not found.report.sound:
+                proof = reconciled.repair(
+                    settings, contract, sources, Limits(rate=rate), progress=show, found=found.report
+                )
+                if not as_json:
+                    _show(found)
+                    _show_mended(proof)
+                found = proof.after
+        told.append(found)
+        if not as_json:
+            _show(found)
+    if as_json:
+        reports = [each.report for each in told]
+        sys.stdout.buffer.write(orjson.dumps(reports, option=orjson.OPT_APPEND_NEWLINE))
+    if not all(each.report.sound for each in told):
+        raise typer.Exit(FINDINGS)
+
+
+@contextmanager
+def _shown(table: str) -> Iterator[Callable[[Step], None]]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         TextColumn("{task.fields[rows]}"),
         TimeElapsedColumn(),
     )
-    for contract in contracts:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(f"Reconciling {contract.name}", total=None, rows="")
-            counted: Counter[str] = Counter()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"Reconciling {table}", total=None, rows="")
+        counted: Counter[str] = Counter()
 
-            def show(
-                step: Step, progress: Progress = progress, task: object = task, counted: Counter[str] = counted
-            ) -> None:
-                counted[step.what] += step.rows
-                rows = f"{counted[step.what]:,} rows" if counted[step.what] else ""
-                progress.update(task, description=step.what.capitalize(), rows=rows)  # type: ignore[arg-type]
+        def show(step: Step) -> None:
+            counted[step.what] += step.rows
+            rows = f"{counted[step.what]:,} rows" if counted[step.what] else ""
+            progress.update(task, description=step.what[:1].upper() + step.what[1:], rows=rows)
 
-            reports.append(
-                Reconciliation(
-                    Endpoints.local(settings),
-                    contract,
-                    chosen(contract, source or []),
-                    tier.value,
-                    Limits(rate=rate),
-                    show,
-                ).run()
-            )
-    if as_json:
-        sys.stdout.buffer.write(orjson.dumps(reports, option=orjson.OPT_APPEND_NEWLINE))
-    else:
-        for report in reports:
-            _show(report)
-    if not all(report.sound for report in reports):
-        raise typer.Exit(FINDINGS)
+        yield show
 
 
-def _show(report: Report) -> None:
+def _show_mended(proof: Proof) -> None:
     console = Console(highlight=False)
+    for each in proof.mended:
+        if each.read_again or each.deleted:
+            console.print(
+                f"[bold]{each.source}[/]: {each.read_again:,} rows read again, {each.deleted:,} rows deleted that it "
+                "does not have. Reconciled again:"
+            )
+
+
+def _show(told: Told) -> None:
+    console, report = Console(highlight=False), told.report
     rows = sum(report.rows.values())
     for each in report.comparisons:
         counts = ", ".join(f"{number:,} {what}" for what, number in each.counts.items())
@@ -110,3 +128,4 @@ def _show(report: Report) -> None:
         console.print(found)
         if len(report.findings) > SHOWN:
             console.print(f"... and {len(report.findings) - SHOWN:,} more; --json lists them all.")
+    console.print(f"The page: {told.file}", soft_wrap=True)

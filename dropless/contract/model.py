@@ -178,6 +178,15 @@ class Lake(Model):
     """How far back one can travel in time; files that are no longer live are deleted after it."""
 
 
+class Reconciling(Model):
+    """How the sources are compared with Pinot and the lake."""
+
+    rate: Positive | None = None
+    """Rows a second that are read of each source; as fast as they come where it is not said."""
+    repair: Annotated[bool, Field(strict=True)] = False
+    """Whether what is found is mended by itself: rows read again, and those deleted that a source does not have."""
+
+
 class Contract(Model):
     """A unified table: its columns, its sources, its limits."""
 
@@ -190,6 +199,7 @@ class Contract(Model):
     partitions: Annotated[int, Field(strict=True, ge=1, le=200)] = 3
     freshness: Freshness = Freshness()
     lake: Lake = Lake()
+    reconcile: Reconciling = Reconciling()
     schema_policy: Policy = SchemaPolicy.FREEZE
 
     @model_validator(mode="after")

@@ -166,6 +166,7 @@ class Load:
 class Report:
     """A reconciliation of one table: what was compared with what, and what was found."""
 
+    id: str
     table: str
     tier: str
     began: float
