@@ -40,10 +40,16 @@ def definitions(
     schedules: dg.DefaultScheduleStatus,
 ) -> dg.Definitions:
     """The jobs that reconcile, when they run, and the repair."""
-    counts = _job(
-        "count_rows", checks["counts"], "Compare the keys of all rows of the sources with Pinot and the lake."
+    counts, full = (
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.checks(*(key for each in checks[tier] for key in each.check_keys)),
+            description=f"Compare {what} of all rows of the sources with Pinot and the lake.",
+            executor_def=dg.in_process_executor,
+            tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
+        )
+        for name, tier, what in JOBS
     )
-    full = _job("reconcile", checks["full"], "Compare every value of all rows of the sources with Pinot and the lake.")
     return dg.Definitions(
         asset_checks=[each for tier in checks.values() for each in tier],
         jobs=[counts, full, repair_rows],
