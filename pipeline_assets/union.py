@@ -16,6 +16,7 @@ from resources.replay import replay
 
 ONCE = "each_record_once"
 SHOWN = 20
+_OPERATIONS = {"c": "created", "u": "updated", "d": "deleted", "r": "read by a snapshot"}
 
 
 def audits(contracts: list[Contract]) -> list[dg.AssetChecksDefinition]:
@@ -38,12 +39,13 @@ def _check(contract: Contract) -> dg.AssetChecksDefinition:
             report = audit(installation.endpoints, contract, installation.settings.audit_bookmark(contract.name))
         except DroplessError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        yield _verdict(report).result(spec.key)
+        yield verdict(report).result(spec.key)
 
     return check
 
 
-def _verdict(report: Report) -> Verdict:
+def verdict(report: Report) -> Verdict:
+    """What an audit says of a table."""
     read = f"{report.records:,} raw records, {report.rows:,} rows, {report.dead:,} dead letters"
     lines = [
         f"| {each.anomaly} | `{each.topic}[{each.partition}]@{each.offset}` | {each.detail} |"
@@ -58,6 +60,7 @@ def _verdict(report: Report) -> Verdict:
             "rows": dg.MetadataValue.int(report.rows),
             "dead letters": dg.MetadataValue.int(report.dead),
             "seconds": dg.MetadataValue.float(round(report.seconds, 3)),
+            **{_OPERATIONS[op]: dg.MetadataValue.int(number) for op, number in sorted(report.operations.items())},
         }
         | ({"findings": dg.MetadataValue.md(table)} if report.findings else {}),
     )

@@ -41,6 +41,8 @@ class Report:
     """Offsets that were deleted from the raw topics before any audit: nothing can be said about them."""
     findings: tuple[Finding, ...]
     seconds: float
+    operations: Mapping[str, int] = field(default_factory=dict)
+    """Of the rows: how many by operation (c, u, d, r)."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,18 @@ def audit(
 
     ledger = Ledger({place: Window(begins[place], ends[place]) for place in raw}, latest=dict(last.latest))
     ledger.carry({place: {each for each in ahead if each >= begins[place]} for place, ahead in last.early.items()})
-    counts = Counter[str]()
+    counts, operations = Counter[str](), Counter[str]()
     reader = CommittedReader(endpoints, f"audit.{contract.name}", progress)
     for message in reader.read({place: (begins[place], ends[place]) for place in outputs}):
         topic, partition, offset = origin(message)
-        kind = "rows" if topic == names.unified_topic(contract.name) else "dead"
-        counts[kind] += 1
-        found = _row_origin(message, epochs) if kind == "rows" else _dead_origin(message)
+        if topic == names.unified_topic(contract.name):
+            counts["rows"] += 1
+            row = orjson.loads(message.value() or b"null")
+            found = _row_origin(message, row, epochs)
+            operations[row["_op"]] += 1
+        else:
+            counts["dead"] += 1
+            found = _dead_origin(message)
         if found is None:
             continue
         place, source_offset = found
@@ -170,6 +177,7 @@ def audit(
         unaudited=sum(max(0, after - first) for first, after in unaudited.values()),
         findings=tuple(findings),
         seconds=time.monotonic() - began,
+        operations=dict(operations),
     )
 
 
@@ -181,9 +189,8 @@ def _deleted_unread(committed: dict[Partition, int], starts: dict[Partition, int
             yield Finding(Anomaly.LOST_WRITE, *place, offset, detail)
 
 
-def _row_origin(message: Message, epochs: Mapping[str, int]) -> tuple[Partition, int] | None:
+def _row_origin(message: Message, row: Any, epochs: Mapping[str, int]) -> tuple[Partition, int] | None:
     """The raw record of a row; None when that went with the topic of an earlier epoch."""
-    row = orjson.loads(message.value() or b"null")
     try:
         if row["_position"] >> EPOCH_BITS < epochs.get(row["_topic"], 0):
             return None

@@ -114,6 +114,11 @@ class PostgresqlSide:
                     high, low, fine = (0, 0, 0) if keys_only else sums
                     yield key, place, high, low, fine
 
+    @property
+    def everything(self) -> sql.Composable:
+        """The condition of all rows."""
+        return sql.SQL("true")
+
     def release(self) -> None:
         """End the snapshot and the connection."""
         if self._connection is not None:
