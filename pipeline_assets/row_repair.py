@@ -62,8 +62,8 @@ def mend_rows(context: dg.OpExecutionContext, installation: Installation, config
             "what was wrong": dg.MetadataValue.md(_wrong(proof.before)),
             "what was done": dg.MetadataValue.md(
                 markdown(
-                    ("source", "rows read again", "rows deleted"),
-                    [(each.source, f"{each.read_again:,}", f"{each.deleted:,}") for each in proof.mended],
+                    ("what", "rows"),
+                    [(each.what, f"{each.rows:,}") for each in proof.mended],
                 )
             ),
             "findings left": dg.MetadataValue.int(len(after.findings) + sum(each.more for each in after.comparisons)),

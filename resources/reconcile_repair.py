@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+import duckdb
 from confluent_kafka import KafkaException, Producer
+from deltalake.exceptions import DeltaError
 
 from dropless import durability, names
 from dropless.backfill.slices import Selection
 from dropless.contract import Contract, Source
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from dropless.lake.rebuilding import rebuild
+from dropless.lake.store import Store
 from dropless.reconciliation.findings import Report, Wrong
 from dropless.reconciliation.keys import source_of
 from dropless.records import REASON, Partition, origin
@@ -43,11 +47,10 @@ Origin = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Mended:
-    """What was done about one source's rows."""
+    """One thing that was done, and to how many rows."""
 
-    source: str
-    read_again: int
-    deleted: int
+    what: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -60,26 +63,37 @@ class ReconcileRepair:
     progress: Callable[[str], None] = lambda _: None
 
     def mend(self, report: Report) -> list[Mended]:
-        """Have every row that was found wrong read again or deleted.
+        """Have every row that was found wrong read again or deleted, and a broken current state of the lake made anew.
 
         Raises:
-            DroplessError: the lake cannot be read at all, a backfill runs already, or a row's raw record is gone.
+            DroplessError: a backfill runs already, a row's raw record is gone, or the lake's changes are broken, too.
         """
-        if lost := [each for each in report.findings if each.what is Wrong.UNREADABLE]:
-            raise DroplessError(f"{lost[0].detail} Rows cannot mend it: `dropless lake rebuild` makes the table anew.")
-        extra = {each.key for each in report.findings if each.what is Wrong.EXTRA}
-        wrong = {each.key for each in report.findings} - extra
-        origins = self._origins(report, extra)
-        return [
-            self._mend(
+        done = list(self._rebuilt(report))
+        keys = {what: {each.key for each in report.findings if each.what is what} for what in Wrong}
+        origins = self._origins(report, keys[Wrong.EXTRA])
+        wrong = (keys[Wrong.MISSING] | keys[Wrong.DIFFERENT]) - keys[Wrong.EXTRA]
+        for source in self.contract.sources:
+            done += self._mend(
                 source,
                 {key for key in wrong if source_of(key) == source.name},
                 {key: place for key, place in origins.items() if source_of(key) == source.name},
             )
-            for source in self.contract.sources
-        ]
+        return done
 
-    def _mend(self, source: Source, wrong: Collection[str], extra: Mapping[str, Origin]) -> Mended:
+    def _rebuilt(self, report: Report) -> Iterator[Mended]:
+        # A newer version takes the place of one row, and would leave its double.
+        broken = {Wrong.UNREADABLE, Wrong.DOUBLED}
+        if any(each.system == reconcile_lake.NAME and each.what in broken for each in report.findings):
+            self.progress("making the lake's current state anew")
+            try:
+                rows = rebuild(Store.pipeline(self.endpoints), self.contract.name)
+            except (DeltaError, duckdb.Error, OSError) as error:
+                raise DroplessError(
+                    f"The lake's current state cannot be made anew from its changes: {error}"
+                ) from error
+            yield Mended("rows of the lake's current state made anew", rows)
+
+    def _mend(self, source: Source, wrong: Collection[str], extra: Mapping[str, Origin]) -> Iterator[Mended]:
         side = side_of(self.endpoints, self.contract, source)
         try:
             again = set(wrong)
@@ -97,7 +111,10 @@ class ReconcileRepair:
         for first in range(0, len(keys), KEYS_AT_ONCE):
             with closing(Backfill(self.endpoints, self.contract, source, self.locks)) as backfill:
                 backfill.run(Selection(keys=tuple(keys[first : first + KEYS_AT_ONCE])), None)
-        return Mended(source.name, len(keys), len(extra))
+        if keys:
+            yield Mended(f"rows of {source.name} read again", len(keys))
+        if extra:
+            yield Mended(f"rows deleted that {source.name} does not have", len(extra))
 
     def _origins(self, report: Report, keys: Collection[str]) -> dict[str, Origin]:
         """Where the newest change of each of these rows came from, as the system that has the row says."""

@@ -96,11 +96,8 @@ def _shown(table: str) -> Iterator[Callable[[Step], None]]:
 def _show_mended(proof: Proof) -> None:
     console = Console(highlight=False)
     for each in proof.mended:
-        if each.read_again or each.deleted:
-            console.print(
-                f"[bold]{each.source}[/]: {each.read_again:,} rows read again, {each.deleted:,} rows deleted that it "
-                "does not have. Reconciled again:"
-            )
+        console.print(f"Mended: {each.rows:,} {each.what}.")
+    console.print("Reconciled again:")
 
 
 def _show(told: Told) -> None:
