@@ -72,7 +72,7 @@ def postgresql(endpoints: Endpoints, contract: Contract, rows: int) -> Iterator[
         admin.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
         try:
             with databases.postgresql(endpoints, DATABASE, "admin") as connection:
-                connection.execute(POSTGRESQL.replace("{rows}", str(rows)))  # type: ignore[arg-type]  # a number in it
+                connection.execute(POSTGRESQL.replace("{rows}", str(rows)))
             with closing(databases.postgresql(endpoints, DATABASE, "admin", autocommit=True)) as connection:
                 connection.execute("vacuum analyze shop.orders")
             source = source_in(contract, "webshop")

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import duckdb
+import orjson
 from confluent_kafka import KafkaException, Producer
 from deltalake.exceptions import DeltaError
 

@@ -45,8 +45,8 @@ def rebuild(store: Store, table: str) -> int:
     for _ in range(ATTEMPTS):
         target = MergedTable(store, table, changes, row_schema(changes))
         written = _write(store, table, folder, changes, target.schema)
-        [newest] = [*added(store.filesystem(folder), changes.version() - 1, changes.version())] or [None]
-        about = {"dropless.operation": "rebuild"} | ({MERGED_UNTIL: newest.timestamp} if newest else {})
+        newest = next(added(store.filesystem(folder), changes.version() - 1, changes.version()))
+        about = {"dropless.operation": "rebuild", MERGED_UNTIL: newest.timestamp}
         try:
             target.commit(written, target.files(), changes.version(), about)
         except CommitFailedError:
