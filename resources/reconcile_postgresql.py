@@ -100,11 +100,10 @@ class PostgresqlSide:
         rows, types, mapping = self._written()
         with self._asked() as connection:
             for condition in conditions:
+                selected = connection.execute(in_postgresql.hashed(rows, self._table, condition))
                 found = {
-                    key: [place, high, low, fine or 0]
-                    for key, place, high, low, fine in connection.execute(
-                        in_postgresql.hashed(rows, self._table, condition)
-                    )
+                    key: [place, high + more_high, low + more_low, fine]
+                    for key, place, high, low, fine, more_high, more_low in selected
                 }
                 if rows.split.fetched and not keys_only:
                     for key, more in self._fetched_rows(connection, rows, types, mapping, condition):
@@ -169,9 +168,8 @@ class PostgresqlSide:
     ) -> Iterator[tuple[str, Sequence[int]]]:
         selected = sql.SQL(", ").join([rows.key, *(_wire(name, types[name]) for name in rows.origins)])
         half = Split(rows.split.fetched)
-        for key, *texts in connection.execute(
-            sql.SQL("select {} from {} where {}").format(selected, self._table, where)
-        ):
+        query = sql.SQL("select {} from {} where ({}) and not {}")
+        for key, *texts in connection.execute(query.format(selected, self._table, where, rows.absent)):
             row = {name: _value(text, types[name]) for name, text in zip(rows.origins, texts, strict=True)}
             yield key, hashes(key, mapping.columns(row, half.computed), half)
 

@@ -34,11 +34,20 @@ class Written:
 
     split: Split
     key: Sql
-    key_columns: tuple[str, ...]
     computed: tuple[Sql, ...]
     """The coarse text of each computed column; a timestamp's is its microseconds, to be cut by `digests`."""
     origins: tuple[str, ...]
     """The table's columns that fetched ones are made of."""
+    known_absent: bool
+    """Whether the fetched columns of a row are all null where these are, so that such a row need not be fetched."""
+
+    @property
+    def absent(self) -> Sql:
+        """The condition of rows that need not be fetched."""
+        if not self.known_absent:
+            return sql.SQL("false")
+        nulls = [sql.SQL("{} is null").format(sql.Identifier(name)) for name in self.origins]
+        return sql.SQL("({})").format(sql.SQL(" and ").join(nulls))
 
 
 def written(contract: Contract, source: Source, types: Mapping[str, str]) -> Written:
@@ -59,11 +68,18 @@ def written(contract: Contract, source: Source, types: Mapping[str, str]) -> Wri
     parts = [_key_part(source, name, types) for name in source.key]
     key = sql.SQL(" || ',' || ").join(parts)
     prefixed = sql.SQL("{} || {}").format(sql.Literal(f"{source.name}:"), key)
-    return Written(Split(tuple(computed), tuple(fetched)), prefixed, source.key, tuple(expressions), tuple(origins))
+    known_absent = bool(origins) and all(
+        source.columns[each.name].default is None and each.type.kind is not Kind.TIMESTAMP for each in fetched
+    )
+    split = Split(tuple(computed), tuple(fetched))
+    return Written(split, prefixed, tuple(expressions), tuple(origins), known_absent)
 
 
 def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
-    """A select of `key, bucket, high, low, fine` of the computed half of each row; the hashes are signed."""
+    """A select of `key, bucket, high, low, fine, more_high, more_low` of each row; the hashes are signed.
+
+    They are of the computed half; the last two of the fetched half where it is known to be null, and else 0.
+    """
     columns = list(enumerate(zip(rows.split.computed, rows.computed, strict=True)))
     values = [sql.SQL("{} as {}").format(made, sql.Identifier(f"c{number}")) for number, (_, made) in columns]
     moments = [number for number, (column, _) in columns if column.type.kind is Kind.TIMESTAMP]
@@ -79,9 +95,10 @@ def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
     finest = sql.SQL("md5({})").format(_text(fine)) if fine else sql.SQL("null::text")
     # `offset 0` keeps the planner from writing an expression out once for each of its uses.
     query = """
-        select key, {bucket} as bucket, {high} as high, {low} as low, {fine} as fine
+        select key, {bucket} as bucket, {high} as high, {low} as low, {fine} as fine,
+            coalesce({more_high}, 0) as more_high, coalesce({more_low}, 0) as more_low
         from (
-            select key, md5({main}) as main, {finest} as fine from (
+            select key, md5({main}) as main, {finest} as fine, case when absent then md5({nulls}) end as nulls from (
                 select {values} from {table} where {condition} offset 0
             ) as made offset 0
         ) as written
@@ -91,9 +108,14 @@ def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
         high=_number("main", 1),
         low=_number("main", 17),
         fine=sql.SQL("coalesce({}, 0)").format(_number("fine", 1)),
+        more_high=_number("nulls", 1),
+        more_low=_number("nulls", 17),
         main=_text(main),
+        nulls=_text([sql.SQL("''")] * len(rows.split.fetched)),
         finest=finest,
-        values=sql.SQL(", ").join([sql.SQL("{} as key").format(rows.key), *values]),
+        values=sql.SQL(", ").join(
+            [sql.SQL("{} as key").format(rows.key), sql.SQL("{} as absent").format(rows.absent), *values]
+        ),
         table=table,
         condition=condition,
     )
@@ -101,7 +123,10 @@ def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
 
 def digests(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
     """A select of `bucket, count, high, low, fine`: the sums of the hashes."""
-    query = "select bucket, count(*), sum(high), sum(low), sum(fine) from ({}) as hashed group by bucket"
+    query = """
+        select bucket, count(*), sum(high) + sum(more_high), sum(low) + sum(more_low), sum(fine)
+        from ({}) as hashed group by bucket
+    """
     return sql.SQL(query).format(hashed(rows, table, condition))
 
 
