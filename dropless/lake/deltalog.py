@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,19 @@ def added(filesystem: pafs.FileSystem, after: int, until: int) -> Iterator[Added
         except FileNotFoundError:
             raise LogGone(f"version {version}") from None
         yield parse(version, content)
+
+
+def committed_until(filesystem: pafs.FileSystem, version: int, newest: int, moment_ms: int) -> int:
+    """The last version up to `newest` that was committed by a moment, by the time that its commit itself tells.
+
+    `version` is the last one whose log entry was stored by then, which a busy store does later.
+    """
+    with contextlib.suppress(LogGone):
+        for each in added(filesystem, version, newest):
+            if each.timestamp > moment_ms:
+                break
+            version = each.version
+    return version
 
 
 def parse(version: int, content: bytes) -> Added:

@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from dropless.errors import DroplessError
 from dropless.lake.catalogue import Entry, nearest, unreachable
 from dropless.lake.current import register_computed, register_now
-from dropless.lake.deltalog import history
+from dropless.lake.deltalog import committed_until, history
 from dropless.lake.engine import connect, query, quoted
 from dropless.lake.merged import merged_until
 from dropless.lake.result import BATCH_ROWS, Result, pandas, polars
@@ -224,6 +224,11 @@ class LakeTable:
             if version < made:
                 raise DroplessError(f"Table {self.name!r} was made at {made.isoformat()}, after {version.isoformat()}.")
         self._delta.load_as_version(version)
+        if isinstance(version, datetime):
+            # delta-rs goes by when the store wrote the log, `history` by what the log says.
+            log = self._store.filesystem(self._entry.folder)
+            moment = int(version.timestamp() * 1000)
+            self._delta.load_as_version(committed_until(log, self.version, newest, moment))
 
     def _dataset(self) -> pads.Dataset:
         # Arrow's own S3 client: delta-rs's calls back into Python from threads that outlive it when a read fails.

@@ -36,7 +36,8 @@ def test_provisioning_again_changes_nothing_and_is_quick(web: Webserver) -> None
     assert first.succeeded, first.failures
     again = web.run("provision")
     assert again.succeeded, again.failures
-    assert again.seconds < 20
+    # 7 s on a quiet machine; what this must catch is a wait that ends by its time-out.
+    assert again.seconds < 60
     for key in (KAFKA, ("topic", "unified.orders"), ("connector", "orders.store"), ("orders", "pinot_table")):
         made = web.materialization(*key)
         assert made is not None

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
+from slowness import slowness
 from small_union import SmallUnion, eventually, free_port, in_background, status
 
 from dropless import durability, names
@@ -59,13 +60,14 @@ def test_every_record_becomes_a_row_or_a_dead_letter_and_the_status_says_so(unio
 
 def test_it_starts_within_three_seconds_and_stops_within_five(union: SmallUnion):
     union.write(100)
+    slow = slowness()
     began = time.time()
     process, port = start(union)
-    assert eventually(lambda: status(port)["last_commit"]) - began < 3
+    assert eventually(lambda: status(port)["last_commit"]) - began < 3 * slow
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
-    assert time.monotonic() - began < 5
+    assert process.wait(30) == 0
+    assert time.monotonic() - began < 5 * slow
 
 
 def test_killed_workers_leave_no_gap_and_no_duplicate(union: SmallUnion):
