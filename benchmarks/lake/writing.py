@@ -1,0 +1,80 @@
+"""P8: the writer's commits against plain Parquet files, to the same object store."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.lake.bench import LakeBench, Wanted, ratio
+from benchmarks.result import Result
+from dropless import names
+from dropless.lake.schema import parse
+from dropless.lake.table import ChangesTable
+
+LAKE, JSON, PLAIN, AGAIN = "lake", "lake, from JSON", "pyarrow", "pyarrow again"
+
+
+def measure(bench: LakeBench, _wanted: Wanted) -> list[Result]:
+    """Commits as large as the writer's own, in turn with files of the same rows."""
+    contract = bench.table()
+    rows = round(contract.lake.commit_bytes / bench.rows.bytes_a_row)
+    data = [bench.rows.of(np.arange(rows), number * rows) for number in range(bench.scale.commits)]
+    values = [bench.rows.values[number % len(bench.rows.values)] for number in range(rows)]
+    size = sum(each.nbytes for each in data) / 2**20
+    committed = 0
+
+    def commit(tables: list[pa.Table]) -> None:
+        nonlocal committed
+        bench.append(contract, *tables)
+        committed += sum(each.num_rows for each in tables)
+
+    filesystem = bench.store.filesystem(f"{contract.name}_other")
+
+    def plain() -> None:
+        for each in data:
+            path = f"{uuid.uuid4()}.parquet"
+            pq.write_table(each, path, filesystem=filesystem, compression="zstd", compression_level=1)
+
+    def lake(name: str) -> dict[str, float]:
+        began = time.perf_counter()
+        commit(data)
+        return {f"{name}, MiB/s": size / (time.perf_counter() - began)}
+
+    def from_json() -> dict[str, float]:
+        began = time.perf_counter()
+        table = parse(values, bench.rows.schema)
+        commit([table])
+        return {f"{JSON}, MiB/s": table.nbytes / 2**20 / (time.perf_counter() - began)}
+
+    def pyarrow(name: str) -> dict[str, float]:
+        began = time.perf_counter()
+        plain()
+        return {f"{name}, MiB/s": size / (time.perf_counter() - began)}
+
+    commit(data)
+    plain()
+    pairs = bench.rounds(
+        [
+            (LAKE, lambda: lake(LAKE)),
+            (PLAIN, lambda: pyarrow(PLAIN)),
+            (JSON, from_json),
+            (AGAIN, lambda: pyarrow(AGAIN)),
+        ],
+        bench.scale.rounds,
+    )
+    table = ChangesTable(
+        bench.store, names.changes_table(contract.name), names.unified_topic(contract.name), bench.rows.schema
+    )
+    bench.check("the table's rows", bench.count(names.changes_table(contract.name)), committed)
+    bench.check("its position", table.positions([0])[0], committed)
+    figures = {
+        "write": ratio(pairs, f"{LAKE}, MiB/s", f"{PLAIN}, MiB/s"),
+        "from JSON": ratio(pairs, f"{JSON}, MiB/s", f"{PLAIN}, MiB/s"),
+    }
+    control = ratio(pairs, f"{AGAIN}, MiB/s", f"{PLAIN}, MiB/s")
+    setup = {"rows a commit": rows, "commits a block": len(data), "MiB a block": round(size)}
+    return [bench.result("P8", figures, pairs, setup, control=control)]
