@@ -21,10 +21,11 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from dropless import names
+from dropless.fault_points import pass_by
 from dropless.lake.deletions import Deletions
 from dropless.lake.deltalog import Added
 from dropless.lake.engine import connect
-from dropless.lake.fault_points import Point, Reached, pass_by
+from dropless.lake.fault_points import Point, Reached
 from dropless.lake.merged import KEY, MERGED_UNTIL, POSITION, LiveFile, MergedTable
 from dropless.lake.parquet import Written
 from dropless.lake.parquet import write as write_parquet
@@ -164,7 +165,6 @@ class Merge:
         added, removed = self._rewrite(files, found, target.schema)
         self._reached(Point.AFTER_FILES)
         self._reached(Point.BEFORE_COMMIT)
-        self._reached(Point.DURING_COMMIT)
         about = {MERGED_UNTIL: until, "dropless.changes": part.num_rows, "dropless.operation": "merge"}
         target.commit(added, removed, progress, about)
         self._reached(Point.AFTER_COMMIT)

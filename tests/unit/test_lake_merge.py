@@ -21,7 +21,7 @@ from dropless.lake import deltalog, merge, parquet
 from dropless.lake.current import register_now
 from dropless.lake.deltalog import history
 from dropless.lake.engine import connect
-from dropless.lake.fault_points import VARIABLE, Point
+from dropless.lake.fault_points import FAULTS, Point
 from dropless.lake.merge import Merge
 from dropless.lake.merged import MergedTable, merged_until
 from dropless.lake.pending import row_schema
@@ -130,16 +130,16 @@ MERGE = """
 import os, sys
 from pathlib import Path
 from lake_folder import FolderStore
-from dropless.lake.fault_points import from_environment
+from dropless.lake.fault_points import FAULTS
 from dropless.lake.merge import Merge
-Merge(FolderStore(Path(sys.argv[1])), "orders", "", from_environment(os.environ)).run()
+Merge(FolderStore(Path(sys.argv[1])), "orders", "", FAULTS.reached(os.environ)).run()
 """
 
 
 def merge_in_a_process(folder: Path, point: str = "") -> int:
     return subprocess.run(
         [sys.executable, "-c", MERGE, str(folder)],
-        env={VARIABLE: point, "PYTHONPATH": str(Path(__file__).parent)},
+        env={FAULTS.variable: point, "PYTHONPATH": str(Path(__file__).parent)},
         stderr=subprocess.DEVNULL,
         check=False,
     ).returncode
