@@ -14,6 +14,7 @@ from rich.console import Console
 from benchmarks.result import RESULTS
 from benchmarks.suite import KNOWN, run
 from benchmarks.table import write
+from dropless import logs
 from dropless.errors import DroplessError
 
 
@@ -31,6 +32,7 @@ def main(
 
     Example: python -m benchmarks P1 P15 --quick
     """
+    logs.for_a_command()
     wanted = only or list(KNOWN)
     unknown = sorted(set(wanted) - set(KNOWN))
     if unknown:

@@ -32,9 +32,6 @@ from dropless.lake.store import Store
 from dropless.lake.table import ChangesTable
 from dropless.settings import Settings
 
-STATE_ROWS: Final = 1_000_000
-"""Rows of the current state that is merged into, and pulled."""
-MERGED_CHANGES: Final = 10_000
 COMMIT_ROWS: Final = 250_000
 
 
@@ -45,6 +42,10 @@ class LakeScale:
     rounds: int
     commits: int
     """Commits of one block of P8."""
+    state_rows: int
+    """Of the current state that is merged into, and pulled."""
+    merged: int
+    """Changes of one merge."""
     sizes: tuple[int, ...]
     """Rows that the writer writes, for its memory and its cost."""
     growth_rounds: int
@@ -54,10 +55,27 @@ class LakeScale:
     quick: bool
 
 
-FULL: Final = LakeScale(rounds=12, commits=3, sizes=(100_000, 1_000_000, 10_000_000), growth_rounds=2,
-                        changes=1_000_000, change_commits=1_000, quick=False)  # fmt: skip
-QUICK: Final = LakeScale(rounds=4, commits=1, sizes=(100_000, 400_000, 1_200_000), growth_rounds=1,
-                         changes=200_000, change_commits=200, quick=True)  # fmt: skip
+FULL: Final = LakeScale(
+    rounds=12,
+    commits=3,
+    state_rows=1_000_000,
+    merged=10_000,
+    sizes=(100_000, 1_000_000, 10_000_000),
+    growth_rounds=2,
+    changes=1_000_000,
+    change_commits=1_000,
+    quick=False,
+)
+QUICK: Final = replace(
+    FULL,
+    rounds=4,
+    commits=1,
+    sizes=(100_000, 400_000, 1_200_000),
+    growth_rounds=1,
+    changes=200_000,
+    change_commits=200,
+    quick=True,
+)
 
 
 @dataclass
@@ -102,11 +120,12 @@ class LakeBench(Blocks):
 
     @functools.cached_property
     def state(self) -> Contract:
-        """A table with a merged current state of `STATE_ROWS` rows, with the keys from 0 on."""
+        """A table with a merged current state, with the keys from 0 on."""
         contract = self.table()
-        self.tell(f"merging {STATE_ROWS:,} rows")
-        for start in range(0, STATE_ROWS, COMMIT_ROWS):
-            self.append(contract, self.rows.of(np.arange(start, start + COMMIT_ROWS), start))
+        count = self.scale.state_rows
+        self.tell(f"merging {count:,} rows")
+        for start in range(0, count, COMMIT_ROWS):
+            self.append(contract, self.rows.of(np.arange(start, min(start + COMMIT_ROWS, count)), start))
         Merge(self.store, contract.name).run()
         return contract
 

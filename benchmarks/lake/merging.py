@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 
-from benchmarks.lake.bench import MERGED_CHANGES, STATE_ROWS, LakeBench, Wanted, ratio
+from benchmarks.lake.bench import LakeBench, Wanted, ratio
 from benchmarks.result import Result
 from dropless.lake.merge import Merge
 from dropless.lake.publishing import publish
@@ -76,7 +76,7 @@ def measure(bench: LakeBench, wanted: Wanted) -> list[Result]:
         "L1": {"merge": ratio(pairs, "merge, s", "delta-rs, s")},
         "L6": {"publishing": ratio(pairs, "publishing, s", "merge, s")},
     }
-    setup = {"rows": STATE_ROWS, "changes": MERGED_CHANGES, "updates": UPDATED, "deletions": DELETED}
+    setup = {"rows": bench.scale.state_rows, "changes": bench.scale.merged, "updates": UPDATED, "deletions": DELETED}
     return [bench.result(name, found[name], pairs, setup) for name in BENCHMARKS if name in wanted]
 
 
@@ -85,16 +85,17 @@ class _Supply:
 
     def __init__(self, bench: LakeBench) -> None:
         self._bench = bench
-        self._position = STATE_ROWS
-        self._new = STATE_ROWS
+        # Keys and positions above those of the state.
+        self._position = self._new = bench.scale.state_rows
 
     def next_for(self, turn: list[pa.Table]) -> pa.Table:
         """What the other one of this round got, or new changes."""
         if turn:
             return turn.pop()
-        updated, deleted = round(UPDATED * MERGED_CHANGES), round(DELETED * MERGED_CHANGES)
-        keys = self._bench.rows.keys(STATE_ROWS, updated + deleted)
-        fresh = MERGED_CHANGES - updated - deleted
+        scale = self._bench.scale
+        updated, deleted = round(UPDATED * scale.merged), round(DELETED * scale.merged)
+        keys = self._bench.rows.keys(scale.state_rows, updated + deleted)
+        fresh = scale.merged - updated - deleted
         live_keys = np.concatenate([keys[:updated], np.arange(self._new, self._new + fresh)])
         changes = pa.concat_tables(
             [
@@ -102,7 +103,7 @@ class _Supply:
                 self._bench.rows.of(keys[updated:], self._position + len(live_keys), deleted=True),
             ]
         )
-        self._position += MERGED_CHANGES
+        self._position += scale.merged
         self._new += fresh
         turn.append(changes)
         return changes

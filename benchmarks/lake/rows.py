@@ -22,11 +22,11 @@ LIVES: Final = 15_000
 class Rows:
     """A pool of mapped rows, from which larger tables are drawn with keys and positions of their own."""
 
-    def __init__(self, contract: Contract, seed: int) -> None:
+    def __init__(self, contract: Contract, seed: int, lives: int = LIVES) -> None:
         mappers = routes(contract)
         self.values: list[bytes] = []
         """The pool as JSON, as the writer gets it."""
-        for number, record in enumerate(records(seed, LIVES)):
+        for number, record in enumerate(records(seed, lives)):
             if record.value is None:
                 continue
             mapper = mappers[names.raw_topic(contract.name, record.source)].mapper

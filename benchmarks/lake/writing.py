@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.blocks import Step
 from benchmarks.lake.bench import LakeBench, Wanted, ratio
 from benchmarks.result import Result
 from dropless import names
@@ -29,43 +31,43 @@ def measure(bench: LakeBench, _wanted: Wanted) -> list[Result]:
     # One handle for all commits, as the writer has it.
     handle = bench.changes(contract)
 
-    def commit(tables: list[pa.Table]) -> None:
+    def commit(tables: list[pa.Table]) -> float:
         nonlocal committed
         for each in tables:
             committed += each.num_rows
             handle.append(each, {0: committed})
+        return size
 
     filesystem = bench.store.filesystem(f"{contract.name}_other")
 
-    def plain() -> None:
+    def plain() -> float:
         for each in data:
             path = f"{uuid.uuid4()}.parquet"
             pq.write_table(each, path, filesystem=filesystem, compression="zstd", compression_level=1)
+        return size
 
-    def lake(name: str) -> dict[str, float]:
-        began = time.perf_counter()
-        commit(data)
-        return {f"{name}, MiB/s": size / (time.perf_counter() - began)}
-
-    def from_json() -> dict[str, float]:
-        began = time.perf_counter()
+    def from_json() -> float:
         table = parse(values, bench.rows.schema)
         commit([table])
-        return {f"{JSON}, MiB/s": table.nbytes / 2**20 / (time.perf_counter() - began)}
+        return table.nbytes / 2**20
 
-    def pyarrow(name: str) -> dict[str, float]:
-        began = time.perf_counter()
-        plain()
-        return {f"{name}, MiB/s": size / (time.perf_counter() - began)}
+    def timed(name: str, write: Callable[[], float]) -> Step:
+        def step() -> dict[str, float]:
+            began, cpu = time.perf_counter(), time.process_time()
+            written = write()
+            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+            return {f"{name}, MiB/s": written / seconds, f"{name}, CPU-s a GiB": 1024 * cpu / written}
+
+        return name, step
 
     commit(data)
     plain()
     pairs = bench.rounds(
         [
-            (LAKE, lambda: lake(LAKE)),
-            (PLAIN, lambda: pyarrow(PLAIN)),
-            (JSON, from_json),
-            (AGAIN, lambda: pyarrow(AGAIN)),
+            timed(LAKE, lambda: commit(data)),
+            timed(PLAIN, plain),
+            timed(JSON, from_json),
+            timed(AGAIN, plain),
         ],
         bench.scale.rounds,
     )
