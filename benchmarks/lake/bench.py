@@ -161,8 +161,8 @@ class LakeBench(Blocks):
                         Bucket=self.store.bucket, Prefix=f"{prefix}{folder}/"
                     )
                     for page in pages:
-                        if found := [{"Key": each["Key"]} for each in page.get("Contents", [])]:
-                            client.delete_objects(Bucket=self.store.bucket, Delete={"Objects": found})
+                        for each in page.get("Contents", []):
+                            client.delete_object(Bucket=self.store.bucket, Key=each["Key"])
 
     def result(
         self,

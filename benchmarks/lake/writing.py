@@ -25,7 +25,7 @@ def measure(bench: LakeBench, _wanted: Wanted) -> list[Result]:
     rows = round(contract.lake.commit_bytes / bench.rows.bytes_a_row)
     data = [bench.rows.of(np.arange(rows), number * rows) for number in range(bench.scale.commits)]
     values = [bench.rows.values[number % len(bench.rows.values)] for number in range(rows)]
-    size = sum(each.nbytes for each in data) / 2**20
+    size = float(sum(each.nbytes for each in data)) / 2**20
     committed = 0
 
     # One handle for all commits, as the writer has it.
@@ -49,7 +49,7 @@ def measure(bench: LakeBench, _wanted: Wanted) -> list[Result]:
     def from_json() -> float:
         table = parse(values, bench.rows.schema)
         commit([table])
-        return table.nbytes / 2**20
+        return float(table.nbytes) / 2**20
 
     def timed(name: str, write: Callable[[], float]) -> Step:
         def step() -> dict[str, float]:

@@ -81,11 +81,11 @@ def statistics(metadata: Any, schema: pa.Schema, rows: int) -> dict[str, Any]:
 
 
 def writer_properties(rows: pa.Table) -> WriterProperties:
-    """How delta-rs is to write such rows: as we do."""
+    """How delta-rs is to write such rows: as we do (`COMPRESSION` is spelled otherwise there)."""
     repetitive = _repetitive(rows)
     plain = ColumnProperties(dictionary_enabled=False)
     return WriterProperties(
-        compression=COMPRESSION.upper(),
+        compression="ZSTD",
         compression_level=COMPRESSION_LEVEL,
         column_properties={name: plain for name in rows.schema.names if name not in repetitive},
     )
