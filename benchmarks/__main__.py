@@ -11,10 +11,10 @@ import orjson
 import typer
 from rich.console import Console
 
-from benchmarks.bench import FULL, QUICK
 from benchmarks.result import RESULTS
 from benchmarks.suite import KNOWN, run
 from benchmarks.table import write
+from dropless import logs
 from dropless.errors import DroplessError
 
 
@@ -23,15 +23,16 @@ def main(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="A few minutes; the figures are rough.")] = False,
     running_stack: Annotated[
-        bool, typer.Option("--running-stack", help="Use the Kafka that the environment points to.")
+        bool, typer.Option("--running-stack", help="Use the servers that the environment points to.")
     ] = False,
     results: Annotated[Path, typer.Option(help="Where the files go.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results for machines.")] = False,
 ) -> None:
-    """Measure the union against Kafka's own tools, against Quix Streams, and against itself.
+    """Measure the union against Kafka's own tools, Quix Streams and itself; the lake against pyarrow and delta-rs.
 
     Example: python -m benchmarks P1 P15 --quick
     """
+    logs.for_a_command()
     wanted = only or list(KNOWN)
     unknown = sorted(set(wanted) - set(KNOWN))
     if unknown:
@@ -39,7 +40,7 @@ def main(
     console = Console(stderr=True)
     found = []
     with console.status("") as status:
-        for result in run(wanted, QUICK if quick else FULL, status.update, running=running_stack):
+        for result in run(wanted, status.update, quick=quick, running=running_stack):
             console.print(f"{result.benchmark}: {result.write(results)}")
             found.append(result.as_json())
     if results == RESULTS:

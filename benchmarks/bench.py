@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import httpx
 
-from benchmarks.conditions import Listener, Noise
+from benchmarks.blocks import Blocks
 from benchmarks.ending import Processes, ended
 from benchmarks.lab import Lab, free_port
 from benchmarks.meter import Course, Meter
@@ -49,14 +48,12 @@ QUICK: Final = Scale(rounds=3, changes=60_000, growth=5, growth_rounds=1, stalls
 
 
 @dataclass
-class Bench:
+class Bench(Blocks):
     """The lab, how much is measured, and who is told of it."""
 
     lab: Lab
     scale: Scale
     conditions: dict[str, Any]
-    tell: Callable[[str], None] = lambda _: None
-    noises: dict[str, Noise] = field(default_factory=dict)
     records_a_batch: float = 0.0
     """Raw records in each transaction of the union process that ran last."""
 
@@ -102,14 +99,6 @@ class Bench:
     def void(self, benchmark: str, reason: str) -> Result:
         """A benchmark without a figure, and why."""
         return replace(self.result(benchmark, {}, Pairs(), {}), void=reason)
-
-    @contextmanager
-    def block(self, name: str) -> Iterator[None]:
-        """Something timed; the noise in it is kept under its name."""
-        self.tell(name)
-        listener = Listener()
-        yield
-        self.noises[name] = listener.noise()
 
     def run(
         self, name: str, start: Callable[[], Processes], records: int, at_the_end: Callable[[], None] = lambda: None

@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ import psutil
 
 from dropless.settings import PROJECT, Settings
 from local_stack import toolchain
-from local_stack.versions import KAFKA
+from local_stack.versions import KAFKA, MINIO
 
 # Fixed in advance: a block with more than this is dropped, whatever it shows.
 MOST_STEAL: Final = 0.02
@@ -98,9 +99,19 @@ def fsync_ms(folder: Path) -> float:
     return round(1000 * sorted(times)[len(times) // 2], 3)
 
 
-def conditions(settings: Settings) -> dict[str, Any]:
-    """The machine, the versions and the commit."""
+def of_the_union(settings: Settings) -> dict[str, Any]:
+    """The conditions of what runs on Kafka."""
     java = toolchain.expected_java(settings.cache)
+    return conditions(settings, {"java": java.version, "kafka": KAFKA.version}, ("confluent-kafka", "orjson"))
+
+
+def of_the_lake(settings: Settings) -> dict[str, Any]:
+    """The conditions of what runs on an object store."""
+    return conditions(settings, {"minio": MINIO.version}, ("deltalake", "pyarrow", "duckdb", "pandas"))
+
+
+def conditions(settings: Settings, servers: Mapping[str, str], libraries: Sequence[str]) -> dict[str, Any]:
+    """The machine, the versions and the commit."""
     return {
         "machine": {
             "cpu": _cpu(),
@@ -113,9 +124,8 @@ def conditions(settings: Settings) -> dict[str, Any]:
         },
         "versions": {
             "python": platform.python_version(),
-            "java": java.version,
-            "kafka": KAFKA.version,
-            **{name: version(name) for name in ("confluent-kafka", "orjson")},
+            **servers,
+            **{name: version(name) for name in libraries},
         },
         "commit": _git("rev-parse", "--short=12", "HEAD"),
         "changed_since_commit": bool(_git("status", "--porcelain", "--untracked-files=no")),

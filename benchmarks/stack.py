@@ -1,4 +1,4 @@
-"""A Kafka of one's own: three brokers and a controller in a temporary folder, and nothing else."""
+"""Servers of one's own in a temporary folder: three brokers and a controller, or an object store, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from dropless import passwords
+from dropless.desired.storage import buckets, s3_users
+from dropless.endpoints import Endpoints
 from dropless.settings import Settings, Topology
 from local_stack.install import install
 from resources.platform import LocalPlatform
+from resources.provisioning import adapters, provision
 
 HEALTHY_SECONDS: Final = 240.0
 FIRST_PORT: Final = "29000"
@@ -21,7 +24,23 @@ FIRST_PORT: Final = "29000"
 
 @contextmanager
 def own_kafka(tell: Callable[[str], None], port_base: str = "") -> Iterator[Settings]:
-    """Start it, and leave nothing behind, on Ctrl-C neither.
+    """Three brokers and a controller; see `_own`."""
+    with _own("kafka", "starting three brokers", tell, port_base) as settings:
+        yield settings
+
+
+@contextmanager
+def own_minio(tell: Callable[[str], None], port_base: str = "") -> Iterator[Settings]:
+    """An object store with the lake's bucket and users; see `_own`."""
+    with _own("minio", "starting an object store", tell, port_base) as settings:
+        endpoints = Endpoints.local(settings)
+        provision([*buckets(), *s3_users()], adapters(endpoints))
+        yield settings
+
+
+@contextmanager
+def _own(system: str, doing: str, tell: Callable[[str], None], port_base: str) -> Iterator[Settings]:
+    """Start a system, and leave nothing behind, on Ctrl-C neither.
 
     The folder goes below DROPLESS_BENCH_FOLDER; the ports begin at `port_base`, or at DROPLESS_BENCH_PORT_BASE.
     """
@@ -38,15 +57,15 @@ def own_kafka(tell: Callable[[str], None], port_base: str = "") -> Iterator[Sett
     settings = Settings.load()
     platform = LocalPlatform(settings)
     try:
-        tell("starting three brokers")
+        tell(doing)
         install(settings)
         for each in (settings.config, settings.data, settings.logs):
             each.mkdir(parents=True)
         passwords.ensure(settings.secrets)
         settings.port_base_file.write_text(str(settings.port_base))
         platform.supervisor.start()
-        platform.start("kafka")
-        platform.wait_healthy("kafka", HEALTHY_SECONDS)
+        platform.start(system)
+        platform.wait_healthy(system, HEALTHY_SECONDS)
         yield settings
     finally:
         tell("stopping")

@@ -77,7 +77,7 @@ def _notes(found: dict[str, dict[str, Any]]) -> list[str]:
             notes.append(f"{name}: {len(result['rounds_dropped'])} rounds were disturbed and do not count.")
         if floor := result["noise_floor"]:
             told = f"{_number(floor['value'])} ({_number(floor['low'])} to {_number(floor['high'])})"
-            notes.append(f"{name}: noise floor, the union against itself: {told}, {len(result['rounds'])} rounds.")
+            notes.append(f"{name}: noise floor, the same against itself: {told}, {len(result['rounds'])} rounds.")
     return [f"- {note}" for note in notes]
 
 

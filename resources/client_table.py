@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from dropless import names
-from dropless.clients import Client, own, prefixed, streams
+from dropless.client_table import ListedClient, own, prefixed, streams
 from dropless.contract import Contract
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
@@ -24,10 +24,10 @@ Effective = Mapping[str, Mapping[str, Mapping[str, object]]]
 
 def clients(
     settings: Settings, endpoints: Endpoints, contracts: Sequence[Contract], effective: Effective
-) -> tuple[list[Client], list[str]]:
+) -> tuple[list[ListedClient], list[str]]:
     """Everyone whose settings the durability table rules, and a sentence for each system that could not tell."""
     servers = ServerClients(endpoints, LocalPlatform(settings))
-    found: list[Client] = []
+    found: list[ListedClient] = []
     problems: list[str] = []
     asked = [partial(_kafka, settings, endpoints, contracts, effective), partial(_servers, servers)]
     for contract in contracts:
@@ -44,10 +44,10 @@ def clients(
 
 def _kafka(
     settings: Settings, endpoints: Endpoints, contracts: Sequence[Contract], effective: Effective
-) -> Iterator[Client]:
+) -> Iterator[ListedClient]:
     brokers = ClusterView(endpoints).cluster().brokers
     for each in brokers:
-        yield Client(f"broker {each.id}", "broker", each.config, "Kafka, DescribeConfigs")
+        yield ListedClient(f"broker {each.id}", "broker", each.config, "Kafka, DescribeConfigs")
     copies = min((each.config.get("transaction.state.log.replication.factor", "0") for each in brokers), default="0")
     for process in own_processes(contracts, settings):
         if process.name in effective:
@@ -56,18 +56,18 @@ def _kafka(
                 yield streams(process.name, effective[process.name], copies, process.status_url)
 
 
-def _servers(servers: ServerClients) -> Iterator[Client]:
+def _servers(servers: ServerClients) -> Iterator[ListedClient]:
     for worker in servers.workers():
         for layer in ("producer", "consumer"):
             yield prefixed(worker.name, layer, worker.config, f"{layer}.", STARTED_WITH)
     for registry in servers.registries():
-        yield Client(registry.name, registry.role, registry.config, STARTED_WITH)
+        yield ListedClient(registry.name, registry.role, registry.config, STARTED_WITH)
 
 
-def _connector(servers: ServerClients, name: str) -> Iterator[Client]:
+def _connector(servers: ServerClients, name: str) -> Iterator[ListedClient]:
     config = servers.connector(name, ()).config
     yield prefixed(f"connector {name}", "producer", config, "producer.override.", "Kafka Connect, its configuration")
 
 
-def _pinot(servers: ServerClients, table: str) -> Iterator[Client]:
-    yield Client(f"Pinot {table}", "consumer", servers.pinot(table).config, "Pinot's controller, its table")
+def _pinot(servers: ServerClients, table: str) -> Iterator[ListedClient]:
+    yield ListedClient(f"Pinot {table}", "consumer", servers.pinot(table).config, "Pinot's controller, its table")

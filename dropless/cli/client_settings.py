@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from dropless.clients import Row, rows
+from dropless.client_table import Row, rows
 from dropless.contract import load_contracts
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 from rich.console import Console
 from rich.filesize import decimal
@@ -18,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from dropless.cli import lake_upkeep
+from dropless.cli.as_json import AsJson, write_json
 from dropless.cli.interruptible import interruptible
 from dropless.errors import DroplessError
 
@@ -28,11 +26,8 @@ _NEWEST = 10
 
 lake = typer.Typer(no_args_is_help=True, help="The lake's tables: list them, pull them into files.")
 
-FINDINGS = 3
-
 AProfile = Annotated[str | None, typer.Option("--profile", help="A profile of ~/.config/dropless/lake.toml.")]
 Personal = Annotated[bool, typer.Option("--personal", help="With personal columns, if the credentials may see them.")]
-AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON, for programs.")]
 
 
 @lake.command()
@@ -45,7 +40,7 @@ def ls(*, profile: AProfile = None, personal: Personal = False, as_json: AsJson 
 
     told = Lake.connect(profile=profile, personal=personal or None).tables()
     if as_json:
-        _write_json([_line(each) for each in told])
+        write_json([_line(each) for each in told])
         return
     table = Table(header_style="bold")
     for heading in ("table", "rows", "files", "size", "version", "newest change"):
@@ -85,7 +80,7 @@ def describe(
     told, history, link = information(found), found.history(_NEWEST), connected.dictionary()
     if as_json:
         about = {"columns": [each._asdict() for each in found.describe()], "history": history, "dictionary": link}
-        _write_json(_line(told) | about)
+        write_json(_line(told) | about)
         return
     console = Console(highlight=False)
     console.print(f"[bold]{escape(told.name)}[/]: {escape(told.description)}")
@@ -164,7 +159,7 @@ def pull(
         "seconds": round(seconds, 3),
     }
     if as_json:
-        _write_json(told)
+        write_json(told)
     else:
         Console(soft_wrap=True, highlight=False).print(
             f"{rows:,} rows of {table} (version {source.version}, changes until {source.fresh_until}) in {out}: "
@@ -172,69 +167,8 @@ def pull(
         )
 
 
-@lake.command()
-def merge(
-    table: Annotated[str, typer.Argument(help="A unified table, such as orders.", show_default=False)],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Merge what has changed into a table's current state now, instead of waiting for Dagster to do it.
-
-    Example: [bold]dropless lake merge orders[/]
-    """
-    from dropless import logs  # noqa: PLC0415 - as above
-    from dropless.declared import declared  # noqa: PLC0415
-    from dropless.endpoints import Endpoints  # noqa: PLC0415
-    from dropless.lake import fault_points  # noqa: PLC0415
-    from dropless.lake.merge import Merge  # noqa: PLC0415
-    from dropless.lake.published import after_merge  # noqa: PLC0415
-    from dropless.lake.store import Store  # noqa: PLC0415
-    from dropless.settings import Settings  # noqa: PLC0415
-
-    logs.for_a_command()
-    settings = Settings.load()
-    contract = declared(settings, table)
-    store = Store.pipeline(Endpoints.local(settings))
-    done = Merge(store, contract.name, contract.description, fault_points.from_environment(os.environ)).run()
-    after_merge(settings, store, contract)
-    if as_json:
-        _write_json(asdict(done))
-        return
-    Console(soft_wrap=True, highlight=False).print(
-        f"{done.changes:,} changes merged into {table}: {done.written:,} rows written, {done.deleted:,} deleted, "
-        f"{done.superseded:,} superseded; {done.commits:,} commits, {done.seconds:.1f} s"
-    )
-
-
-@lake.command()
-def audit(
-    table: Annotated[str, typer.Argument(help="A unified table, such as orders.", show_default=False)],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """See that the lake has every row of the unified topic once; exit code 3 when something is wrong.
-
-    Example: [bold]dropless lake audit orders[/]
-    """
-    from dropless.declared import declared  # noqa: PLC0415 - as above
-    from dropless.endpoints import Endpoints  # noqa: PLC0415
-    from dropless.settings import Settings  # noqa: PLC0415
-    from resources.lake_audit import audit_lake  # noqa: PLC0415
-
-    settings = Settings.load()
-    report = audit_lake(Endpoints.local(settings), declared(settings, table))
-    if as_json:
-        _write_json(asdict(report))
-    else:
-        console = Console(soft_wrap=True, highlight=False)
-        for finding in report.findings:
-            console.print(finding)
-        console.print(
-            f"{len(report.findings)} findings in {report.rows:,} rows of the topic, {report.changes:,} changes and "
-            f"{report.current:,} current rows; {report.seconds:.1f} s"
-        )
-    if report.findings:
-        raise typer.Exit(FINDINGS)
+lake.command()(lake_upkeep.merge)
+lake.command()(lake_upkeep.audit)
 
 
 def _line(told: TableInfo) -> dict[str, Any]:
@@ -248,7 +182,3 @@ def _age(moment: datetime) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:,.0f} {unit} ago"
     return f"{seconds:,.0f} s ago"
-
-
-def _write_json(told: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_INDENT_2))

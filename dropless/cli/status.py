@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dropless.cli.client_settings import client_rows, client_table, documents
-from dropless.clients import Row
+from dropless.client_table import Row
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 from resources.overview import Overview, TableState, overview

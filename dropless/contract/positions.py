@@ -54,6 +54,15 @@ def read(file: Path) -> Document:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ContractError(f"{file}:{line}: The file is not UTF-8 text.") from None
+    return parse(file, text)
+
+
+def parse(file: Path, text: str) -> Document:
+    """The one YAML document of a text that stands at the beginning of a file.
+
+    Raises:
+        ContractError: it is not YAML, or uses what a contract must not.
+    """
     try:
         _refuse_tricks(file, text)
         node = yaml.compose(text, yaml.SafeLoader)
@@ -78,7 +87,7 @@ def _refuse_tricks(file: Path, text: str) -> None:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise ContractError(f"{file}:{line}: A second document starts here; a contract has a file of its own.")
+                raise ContractError(f"{file}:{line}: A second document starts here; there must be one.")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise ContractError(f"{file}:{line}: The YAML is nested more than {MAX_DEPTH} levels deep.")
@@ -121,7 +130,7 @@ def _scalar(file: Path, node: yaml.Node) -> Any:
     kind = node.tag.removeprefix(_PREFIX)
     line = node.start_mark.line + 1
     if "{{" in text:
-        raise ContractError(f"{file}:{line}: A contract takes no templates ({{{{ ... }}}}); write the value out.")
+        raise ContractError(f"{file}:{line}: Templates ({{{{ ... }}}}) are not allowed; write the value out.")
     if kind in {"str", "timestamp"}:
         return text
     if kind == "null":

@@ -39,8 +39,8 @@ def printable(name: object) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def describe(path: Sequence[str | int], attributes: object) -> str:
-    """A place in words: "source 'store', column 'amount', `divide`"."""
+def describe(path: Sequence[str | int], attributes: object, whole: str = "the contract") -> str:
+    """A place in words: "source 'store', column 'amount', `divide`"; `whole` is what has no place."""
     words: list[str] = []
     here = attributes
     for index, step in enumerate(path):
@@ -56,7 +56,7 @@ def describe(path: Sequence[str | int], attributes: object) -> str:
             words[-1] = f"column {step!r}"
         else:
             words.append(f"`{printable(step)}`")
-    return ", ".join(words) or "the contract"
+    return ", ".join(words) or whole
 
 
 def _child(value: object, step: str | int) -> object:

@@ -16,8 +16,14 @@ Where = Callable[[Path], str]
 """Gives the prefix of a sentence, such as `defs/orders/defs.yaml:12: `, for a place in the attributes."""
 
 
-def validated(model: type[ModelType], attributes: object, where: Where = lambda _: "", start: Path = ()) -> ModelType:
-    """The attributes as a model.
+def validated(
+    model: type[ModelType],
+    attributes: object,
+    where: Where = lambda _: "",
+    start: Path = (),
+    whole: str = "the contract",
+) -> ModelType:
+    """The attributes as a model; `whole` is what they are called in a sentence.
 
     Raises:
         ContractError: one sentence on the first thing that is wrong.
@@ -28,33 +34,38 @@ def validated(model: type[ModelType], attributes: object, where: Where = lambda 
         return model.model_validate(attributes)
     except ValidationError as errors:
         first = errors.errors(include_url=False)[0]
-        path, sentence = _sentence(first, model, attributes)
+        path, sentence = _sentence(first, model, attributes, whole)
         raise ContractError(f"{where((*start, *path))}{sentence}") from None
 
 
-def _sentence(error: ErrorDetails, model: type[BaseModel], attributes: object) -> tuple[Path, str]:
+def told(problem: Problem, attributes: object, where: Where, whole: str = "the contract") -> ContractError:
+    """A problem that was found outside the model, as what its reader is told."""
+    place = describe(problem.path, attributes, whole)
+    return ContractError(f"{where(problem.path)}{_capital(f'{place} {problem.message}.')}")
+
+
+def _sentence(error: ErrorDetails, model: type[BaseModel], attributes: object, whole: str) -> tuple[Path, str]:
     path = tuple(step for step in error["loc"])
     cause = (error.get("ctx") or {}).get("error")
     if isinstance(cause, Problem):
         path = (*path, *cause.path)
-        return path, _capital(f"{describe(path, attributes)} {cause.message}.")
+        return path, _capital(f"{describe(path, attributes, whole)} {cause.message}.")
     value = error["input"]
     match error["type"]:
         case "missing":
             parent = path[:-1]
-            return parent, _capital(f"{describe(parent, attributes)} needs `{path[-1]}`.")
+            return parent, _capital(f"{describe(parent, attributes, whole)} needs `{path[-1]}`.")
         case "extra_forbidden":
             parent, known = path[:-1], _keys(model, path[:-1])
             unknown = did_you_mean(str(path[-1]), known)
-            return path, _capital(
-                f"{describe(parent, attributes)} has no `{printable(path[-1])}`{unknown}; it has {listed(known)}."
-            )
+            place = describe(parent, attributes, whole)
+            return path, _capital(f"{place} has no `{printable(path[-1])}`{unknown}; it has {listed(known)}.")
         case "string_pattern_mismatch":
             right = _PATTERNS.get(str(path[-1]), "written otherwise")
-            return path, _capital(f"{describe(path, attributes)} is {value!r}; it must be {right}.")
+            return path, _capital(f"{describe(path, attributes, whole)} is {value!r}; it must be {right}.")
         case _:
             right = error["msg"].removeprefix("Input should be ").removeprefix("Input should have ")
-            return path, _capital(f"{describe(path, attributes)} is {_shown(value)}; it must be {right}.")
+            return path, _capital(f"{describe(path, attributes, whole)} is {_shown(value)}; it must be {right}.")
 
 
 _PATTERNS = {

@@ -14,15 +14,16 @@ from datetime import date
 from typing import Final
 
 import orjson
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from duckdb import DuckDBPyConnection
 
 from dropless.errors import DroplessError
 from dropless.lake import catalogue
-from dropless.lake.dataset import Check, Dataset, Partition
+from dropless.lake.built import Built, look
+from dropless.lake.dataset import Dataset
 from dropless.lake.engine import connect, quoted
+from dropless.lake.header import Partition
 from dropless.lake.reading import LakeTable
 from dropless.lake.result import sentences
 from dropless.lake.store import Store
@@ -30,25 +31,9 @@ from dropless.lake.store import Store
 MEMORY: Final = "1GB"
 """Beyond it DuckDB spills to the disk."""
 ATTEMPTS: Final = 3
-PREVIEW_ROWS: Final = 10
 _APPLICATION: Final = "dropless:curated"
 _FINGERPRINTS: Final = "dropless.fingerprints"
 _DEFINITION: Final = "dropless.definition"
-
-
-@dataclass(frozen=True)
-class Built:
-    """A dataset after a build: which parts were built anew (none where nothing had changed), and how it is now."""
-
-    version: int
-    rows: int
-    bytes: int
-    files: int
-    parts: tuple[str, ...]
-    schema: pa.Schema
-    preview: pa.Table
-    broken: Mapping[str, int]
-    """By check: how many rows, or groups of rows, are not as promised."""
 
 
 def parts(store: Store, dataset: Dataset) -> list[str]:
@@ -107,7 +92,7 @@ def _build(store: Store, dataset: Dataset, only: Sequence[str] | None, *, change
                 wanted=None if anew else wanted,
                 fingerprints=told,
             )
-    return _built(store, dataset, tuple(wanted))
+    return look(store, dataset, tuple(wanted))
 
 
 def _write(
@@ -217,35 +202,3 @@ def _fingerprints(database: DuckDBPyConnection, dataset: Dataset) -> dict[str, s
 
 def _part(cut: Partition) -> str:
     return f"date_trunc('{cut.by}', {quoted(cut.column)})::date"
-
-
-def _built(store: Store, dataset: Dataset, done: tuple[str, ...]) -> Built:
-    table = LakeTable(store, catalogue.find(store, dataset.folder))
-    files = table.files()
-    with connect() as database:
-        table.register(database)
-        result = quoted(dataset.folder)
-        with sentences():
-            broken = {check.name: _broken(database, result, check) for check in dataset.header.checks}
-            preview = database.sql(f"select * from {result} limit {PREVIEW_ROWS}").to_arrow_table()  # noqa: S608
-    return Built(
-        version=table.version,
-        rows=len(table),
-        bytes=sum(files.values()),
-        files=len(files),
-        parts=done if dataset.header.partition else (),
-        schema=table.schema,
-        preview=preview,
-        broken=broken,
-    )
-
-
-def _broken(database: DuckDBPyConnection, result: str, check: Check) -> int:
-    if check.unique:
-        columns = ", ".join(map(quoted, check.unique))
-        sql = f"select count(*) from (select 1 from {result} group by {columns} having count(*) > 1)"  # noqa: S608
-    elif check.none:
-        sql = f"select count(*) from {result} where {check.none}"  # noqa: S608 - the dataset's own SQL
-    else:
-        sql = f"select greatest(0, {check.at_least} - count(*)) from {result}"  # noqa: S608
-    return int(database.sql(sql).fetchall()[0][0])

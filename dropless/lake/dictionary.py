@@ -17,7 +17,7 @@ from dropless.contract import Column as Declared
 from dropless.contract import Contract
 from dropless.lake.catalogue import unreachable
 from dropless.lake.dataset import Dataset
-from dropless.lake.publishing import personal, personal_of
+from dropless.lake.personal import personal, personal_of
 from dropless.lake.schema import DAY, SYSTEM, arrow_type, changes_schema, comment
 from dropless.lake.store import Store
 
@@ -145,7 +145,7 @@ def _curated(contract: Contract, dataset: Dataset, schema: pa.Schema | None) -> 
     told = dataset.header.columns
     types = {} if schema is None else {field.name: str(field.type) for field in schema}
     every = list(types or told)
-    hidden = personal_of(contract, dataset, every)
+    hidden = personal_of(contract, dataset.header, every)
     columns = tuple(
         Column(
             name,

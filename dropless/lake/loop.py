@@ -17,8 +17,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from dropless import names
 from dropless.contract import Contract
 from dropless.errors import DroplessError
+from dropless.fault_points import pass_by
 from dropless.lake.buffer import Buffer
-from dropless.lake.fault_points import Point, Reached, pass_by
+from dropless.lake.fault_points import Point, Reached
 from dropless.lake.schema import changes_schema
 from dropless.lake.status import Status
 from dropless.lake.store import Store
@@ -114,7 +115,6 @@ class LakeWriter:
         data, positions = buffer.take()
         began = time.monotonic()
         self._reached(Point.BEFORE_COMMIT)
-        self._reached(Point.DURING_COMMIT)
         table.append(data, positions)
         self._reached(Point.AFTER_COMMIT)
         self._positions |= positions

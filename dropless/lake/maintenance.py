@@ -13,11 +13,12 @@ from deltalake import DeltaTable, WriterProperties
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from dropless import names
-from dropless.lake.merge import ATTEMPTS, BATCH_ROWS
+from dropless.lake.merge import ATTEMPTS
 from dropless.lake.merged import LiveFile, MergedTable
 from dropless.lake.parquet import Written
 from dropless.lake.parquet import write as write_parquet
 from dropless.lake.pending import pending, row_schema
+from dropless.lake.rewriting import BATCH_ROWS
 from dropless.lake.scan import of_files
 from dropless.lake.store import Store
 

@@ -9,26 +9,23 @@ changes nothing. Memory is bounded: by the newest changes of one round, and a ro
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from dropless import names
+from dropless.fault_points import pass_by
 from dropless.lake.deletions import Deletions
 from dropless.lake.deltalog import Added
-from dropless.lake.engine import connect
-from dropless.lake.fault_points import Point, Reached, pass_by
-from dropless.lake.merged import KEY, MERGED_UNTIL, POSITION, LiveFile, MergedTable
-from dropless.lake.parquet import Written
-from dropless.lake.parquet import write as write_parquet
+from dropless.lake.fault_points import Point, Reached
+from dropless.lake.merged import MERGED_UNTIL, MergedTable
 from dropless.lake.pending import Pending, everything, pending, row_schema
+from dropless.lake.rewriting import BATCH_ROWS, Rewriting
 from dropless.lake.scan import of_files
 from dropless.lake.store import Store
 
@@ -38,13 +35,7 @@ ROUND_BYTES: Final = 32 * 1024 * 1024
 """Of the new files' compressed bytes, so much is merged in one round."""
 PART_BYTES: Final = 160 * 1024 * 1024
 """Of their rows in memory, so much: a round that turns out larger commits in parts."""
-FOLD_BYTES: Final = 8 * 1024 * 1024
-"""New keys go into the smallest file while it is smaller than this, else into a new one."""
-FILE_BYTES: Final = 64 * 1024 * 1024
-"""A new file holds rows of so many bytes in memory: small enough that several are written at once."""
-BATCH_ROWS: Final = 65_536
 ATTEMPTS: Final = 5
-_WRITERS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -71,16 +62,6 @@ class Summary:
         until = other.merged_until if other.merged_until is not None else self.merged_until
         sums = {name: getattr(self, name) + getattr(other, name) for name in counted}
         return replace(other, merged_until=until, **sums)
-
-
-@dataclass(frozen=True)
-class _Round:
-    """Newest changes of some keys, and where the current state has those keys."""
-
-    rows: pa.Table
-    places: pa.Array
-    """For each row the number of the file with its key; null where the key is new."""
-    read: int
 
 
 class Merge:
@@ -154,17 +135,16 @@ class Merge:
         return MergedTable(self._store, self._table, changes, row_schema(changes), self._description)
 
     def _merge(self, target: MergedTable, part: pa.Table, progress: int | None, until: int) -> Summary:
-        files = target.files()
-        found = self._locate(files, part, target.schema)
+        rewriting = Rewriting(self._store, self._table, target.files(), target.schema)
+        found = rewriting.locate(part)
         deleted = found.rows.filter(found.rows["_deleted"])
         self._reached(Point.BEFORE_DELETIONS)
         if deleted.num_rows:
             Deletions(self._store, self._table).add(deleted)
         self._reached(Point.AFTER_DELETIONS)
-        added, removed = self._rewrite(files, found, target.schema)
+        added, removed = rewriting.rewrite(found)
         self._reached(Point.AFTER_FILES)
         self._reached(Point.BEFORE_COMMIT)
-        self._reached(Point.DURING_COMMIT)
         about = {MERGED_UNTIL: until, "dropless.changes": part.num_rows, "dropless.operation": "merge"}
         target.commit(added, removed, progress, about)
         self._reached(Point.AFTER_COMMIT)
@@ -178,78 +158,6 @@ class Merge:
             files_removed=len(removed),
             version=int(target.delta.version()) + 1,
         )
-
-    def _locate(self, files: Sequence[LiveFile], part: pa.Table, schema: pa.Schema) -> _Round:
-        """The newest change of each key, without those that are older than what is merged already."""
-        newest = _newest(part)
-        keys = newest[KEY].combine_chunks()
-
-        def look(number: int) -> pa.Table:
-            scan = self._scan(files[number], schema, [KEY, POSITION])
-            found = [batch.filter(pc.is_in(batch.column(0), keys)) for batch in scan]
-            table = pa.Table.from_batches(found, pa.schema([schema.field(KEY), schema.field(POSITION)]))
-            return table.append_column("file", pa.repeat(pa.scalar(number, pa.int32()), table.num_rows))
-
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            held = pa.concat_tables([*pool.map(look, range(len(files))), _NO_PLACES])
-        gone = pa.Table.from_batches(
-            [batch.filter(pc.is_in(batch.column(0), keys)) for batch in Deletions(self._store, self._table).batches()],
-            _NO_PLACES.schema.remove(2),
-        )
-        with connect() as database:
-            numbered = newest.select([KEY, POSITION]).append_column("row", pa.array(range(newest.num_rows)))
-            for name, table in (("newest", numbered), ("held", held), ("gone", gone)):
-                database.register(name, table)
-            chosen = database.sql("""
-                select row, file from newest
-                left join (select _key, max(_position) as held_at, max(file) as file from held group by 1) using (_key)
-                left join (select _key, max(_position) as gone_at from gone group by 1) using (_key)
-                where coalesce(held_at < _position, true) and coalesce(gone_at <= _position, true) order by row
-            """).to_arrow_table()
-        return _Round(newest.take(chosen["row"]), chosen["file"].combine_chunks(), newest.num_rows)
-
-    def _rewrite(
-        self, files: Sequence[LiveFile], found: _Round, schema: pa.Schema
-    ) -> tuple[list[Written], list[LiveFile]]:
-        """Files that take the place of those whose rows change, and the files that they replace."""
-        kept = pc.invert(found.rows["_deleted"])
-        fresh = found.rows.filter(pc.and_(kept, pc.is_null(found.places)))
-        touched = sorted(number for number in pc.unique(found.places).to_pylist() if number is not None)
-        fold = _fold(files, touched) if fresh.num_rows else None
-
-        def replaced(number: int) -> Written | None:
-            here = pc.fill_null(pc.equal(found.places, number), False)
-            drop = found.rows.filter(here)[KEY].combine_chunks()
-            rows = [found.rows.filter(pc.and_(here, kept))]
-            if number == fold:
-                rows.append(fresh)
-            return write_parquet(filesystem, schema, self._without(files[number], schema, drop, rows))
-
-        filesystem = self._store.filesystem(self._table)
-        numbers = touched if fold is None or fold in touched else [*touched, fold]
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            written = list(pool.map(replaced, numbers))
-            if fresh.num_rows and fold is None:
-                written += pool.map(lambda rows: write_parquet(filesystem, schema, rows), _split(fresh))
-        return [each for each in written if each is not None], [files[number] for number in numbers]
-
-    def _without(
-        self, file: LiveFile, schema: pa.Schema, keys: pa.Array, more: Sequence[pa.Table]
-    ) -> Iterator[pa.RecordBatch]:
-        for batch in self._scan(file, schema):
-            gone = pc.is_in(batch.column(schema.get_field_index(KEY)), keys)
-            yield batch.filter(pc.invert(gone)) if len(keys) else batch
-        for table in more:
-            yield from table.to_batches(BATCH_ROWS)
-
-    def _scan(
-        self, file: LiveFile, schema: pa.Schema, columns: Sequence[str] | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        scan = of_files(self._store, self._table, [file.path], schema)
-        return iter(scan.to_batches(columns=columns, batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1))
-
-
-_NO_PLACES: Final = pa.schema([(KEY, pa.string()), (POSITION, pa.int64()), ("file", pa.int32())]).empty_table()
 
 
 def _first_group(waiting: Pending) -> list[Added]:
@@ -282,27 +190,3 @@ def _with_last(parts: Iterator[pa.Table]) -> Iterator[tuple[pa.Table, bool]]:
         after = next(parts, None)
         yield before, after is None
         before = after
-
-
-def _newest(part: pa.Table) -> pa.Table:
-    """The newest change of every key."""
-    with connect() as database:
-        rows = part.select([KEY, POSITION]).append_column("row", pa.array(range(part.num_rows)))
-        database.register("part", rows)
-        chosen = database.sql("select arg_max(row, _position) as row from part group by _key order by row")
-        return part.take(chosen.to_arrow_table()["row"])
-
-
-def _split(rows: pa.Table) -> list[list[pa.RecordBatch]]:
-    """The rows of each new file."""
-    count = max(1, -(-rows.nbytes // FILE_BYTES))
-    size = -(-rows.num_rows // count)
-    return [rows.slice(start, size).to_batches(BATCH_ROWS) for start in range(0, rows.num_rows, size)]
-
-
-def _fold(files: Sequence[LiveFile], touched: Sequence[int]) -> int | None:
-    """The file that takes new keys: one that is written anyway, if it is small enough, else the smallest."""
-    small = [number for number, each in enumerate(files) if each.bytes < FOLD_BYTES]
-    if not small:
-        return None
-    return min(small, key=lambda number: (number not in touched, files[number].bytes))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
+from deltalake import ColumnProperties, WriterProperties
 from deltalake.transaction import AddAction
 
 ROW_GROUP = 131_072
@@ -77,6 +78,17 @@ def statistics(metadata: Any, schema: pa.Schema, rows: int) -> dict[str, Any]:
         if all(each is not None and each.has_null_count for each in columns):
             nulls[field.name] = sum(each.null_count for each in columns)
     return {"numRecords": rows, "nullCount": nulls}
+
+
+def writer_properties(rows: pa.Table) -> WriterProperties:
+    """How delta-rs is to write such rows: as we do (`COMPRESSION` is spelled otherwise there)."""
+    repetitive = _repetitive(rows)
+    plain = ColumnProperties(dictionary_enabled=False)
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=COMPRESSION_LEVEL,
+        column_properties={name: plain for name in rows.schema.names if name not in repetitive},
+    )
 
 
 def _repetitive(rows: pa.Table) -> list[str]:

@@ -6,7 +6,8 @@ from dropless.contract import Contract
 from dropless.contract.loading import load_folders
 from dropless.lake.dataset import Dataset, datasets
 from dropless.lake.dictionary import store_dictionary
-from dropless.lake.publishing import Published, personal_of, publish, publish_table
+from dropless.lake.personal import personal_of
+from dropless.lake.publishing import Published, publish, publish_table
 from dropless.lake.store import Store
 from dropless.settings import Settings
 
@@ -30,7 +31,7 @@ def after_build(settings: Settings, store: Store, contract: Contract, dataset: D
         CommitFailedError: others were first again and again.
         OSError | DeltaError: the store does not answer, or refuses.
     """
-    publish_table(store, store.published(), dataset.folder, personal_of(contract, dataset, columns))
+    publish_table(store, store.published(), dataset.folder, personal_of(contract, dataset.header, columns))
     _write_dictionary(settings, store)
 
 

@@ -24,8 +24,8 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from dropless.contract import Contract
 from dropless.lake import parquet
-from dropless.lake.dataset import Dataset
 from dropless.lake.merged import MERGED_UNTIL, merged_until
+from dropless.lake.personal import personal
 from dropless.lake.store import Store
 from dropless.lake.table import CHECKPOINT_EVERY
 from dropless.names import changes_table
@@ -47,27 +47,6 @@ class Published:
     table: str
     added: int
     removed: int
-
-
-def personal(contract: Contract) -> frozenset[str]:
-    """The columns of a unified table that tell of a person; `_key` where a source's key does."""
-    own = {column.name for column in contract.columns if column.pii}
-    for source in contract.sources:
-        paths = [path for name in own & source.columns.keys() for path in source.columns[name].paths]
-        if any(path[0] in source.key for path in paths):
-            return frozenset(own | {"_key"})
-    return frozenset(own)
-
-
-def personal_of(contract: Contract, dataset: Dataset, columns: Collection[str]) -> frozenset[str]:
-    """Those of a curated dataset's columns that are made of personal ones, or have the name of one."""
-    own = personal(contract)
-    told = dataset.header.columns
-    return frozenset(
-        name
-        for name in columns
-        if name in own or (name in told and any(each.partition(".")[2] in own for each in told[name].of))
-    )
 
 
 def publish(store: Store, target: Store, contract: Contract) -> list[Published]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction, WriterProperties
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake import write_deltalake as write_delta
 from deltalake.exceptions import TableNotFoundError
 
 from dropless.errors import DroplessError
+from dropless.lake.parquet import writer_properties
 from dropless.lake.schema import DAY
 from dropless.lake.store import Store
 from dropless.lake.widening import widen, widens
@@ -85,7 +86,7 @@ class ChangesTable:
             data,
             mode="append",
             schema_mode="merge" if self._merge else None,
-            writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
+            writer_properties=writer_properties(data),
             commit_properties=CommitProperties(app_transactions=transactions),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
         )

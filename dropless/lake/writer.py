@@ -18,7 +18,7 @@ from dropless.contract import Contract
 from dropless.declared import applied, contract_digest, declared
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
-from dropless.lake import fault_points
+from dropless.lake.fault_points import FAULTS
 from dropless.lake.loop import RETRY_SECONDS, LakeWriter
 from dropless.lake.status import Status
 from dropless.lake.store import Store, probe_conditional_put
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 def run(contract: Contract, endpoints: Endpoints, status_port: int) -> None:
     """Write a table's changes to the lake until SIGTERM or SIGINT."""
-    reached = fault_points.from_environment(os.environ)
+    reached = FAULTS.reached(os.environ)
     stop = threading.Event()
 
     def on_signal(number: int, _frame: object) -> None:

@@ -17,9 +17,10 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dropless.durability import ClientConfig
 from dropless.errors import DroplessError
+from dropless.fault_points import pass_by
 from dropless.records import FENCED
 from dropless.union.batch import Batch
-from dropless.union.fault_points import Point, Reached, pass_by
+from dropless.union.fault_points import Point, Reached
 from dropless.union.watchdog import Watchdog
 
 log = structlog.get_logger()

@@ -21,7 +21,7 @@ from dropless.errors import DroplessError
 from dropless.settings import Settings
 from dropless.statusserver import StatusServer
 from dropless.union.batch import Route
-from dropless.union.fault_points import from_environment
+from dropless.union.fault_points import FAULTS
 from dropless.union.loop import CLOCK_SECONDS, Union
 from dropless.union.mapping import compile_mapping
 from dropless.union.slot import Slot
@@ -74,7 +74,7 @@ def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, c
             dead_topic=dead,
             stop=stop,
             watchdog=watchdog,
-            reached=from_environment(os.environ),
+            reached=FAULTS.reached(os.environ),
         )
         union = Union(
             routes(contract),

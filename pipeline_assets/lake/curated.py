@@ -11,8 +11,11 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from dropless import names
 from dropless.contract import Contract
-from dropless.lake.curating import Built, build, parts
+from dropless.lake import picture
+from dropless.lake.built import Built
+from dropless.lake.curating import build, parts
 from dropless.lake.dataset import FOLDER, Dataset, datasets
+from dropless.lake.personal import personal_of
 from dropless.lake.published import after_build
 from dropless.lake.store import Store
 from pipeline_assets import keys
@@ -179,7 +182,8 @@ def _metadata(contract: Contract, dataset: Dataset, built: Built) -> dict[str, d
         )
         for field in built.schema
     ]
-    return {
+    shown = {"plot": dg.MetadataValue.md(picture.markdown(built.plot, dataset.name))} if built.plot else {}
+    return shown | {
         "dagster/row_count": dg.MetadataValue.int(built.rows),
         "dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns=columns)),
         "preview": dg.MetadataValue.md(_preview(contract, dataset, built.preview)),
@@ -192,11 +196,10 @@ def _metadata(contract: Contract, dataset: Dataset, built: Built) -> dict[str, d
 
 
 def _preview(contract: Contract, dataset: Dataset, rows: pa.Table) -> str:
-    personal = {column.name for column in contract.columns if column.pii}
+    hidden = personal_of(contract, dataset.header, rows.column_names)
 
     def shown(name: str, value: Any) -> str:
-        made_of = dataset.header.columns[name].of if name in dataset.header.columns else (f".{name}",)
-        if any(each.partition(".")[2] in personal for each in made_of):
+        if name in hidden:
             return HIDDEN
         return "" if value is None else str(value)
 

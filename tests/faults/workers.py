@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from small_union import SmallUnion, eventually
 
-from dropless.union.fault_points import VARIABLE
+from dropless.union.fault_points import FAULTS
 
 JOIN_SECONDS = 90
 STOP_SECONDS = 15
@@ -68,7 +68,7 @@ class Workers(threading.Thread):
     def die_at(self, slot: int, point: str) -> None:
         """Start a slot's process anew, and see it killed at a fault point."""
         self.stop(slot)
-        process = self.add(slot, {VARIABLE: point})
+        process = self.add(slot, {FAULTS.variable: point})
         assert process.wait(JOIN_SECONDS) == -signal.SIGKILL, f"it was not killed {point}"
 
     def start_second(self, slot: int) -> Worker:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from confluent_kafka.admin import AdminClient
 from differing import Known
+from small_lake import SmallLake
 from webserver import Webserver
 
 from dropless import desired, durability
@@ -33,3 +37,11 @@ def known(endpoints: Endpoints) -> Known:
 @pytest.fixture(scope="module")
 def everything(settings: Settings, endpoints: Endpoints) -> dict[str, Resource]:
     return {each.id: each for each in desired.everything(load_contracts(settings.contracts), endpoints)}
+
+
+@pytest.fixture
+def lake(tmp_path: Path, endpoints: Endpoints, settings: Settings) -> Iterator[SmallLake]:
+    made = SmallLake(tmp_path, endpoints, settings)
+    made.make_topics()
+    yield made
+    made.remove()

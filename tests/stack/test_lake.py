@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -31,14 +30,6 @@ from dropless.settings import Settings
 
 pytestmark = pytest.mark.timeout(120)
 DROPLESS = [sys.executable, "-c", "from dropless.cli import main; main()"]
-
-
-@pytest.fixture
-def lake(tmp_path: Path, endpoints: Endpoints, settings: Settings) -> Iterator[SmallLake]:
-    made = SmallLake(tmp_path, endpoints, settings)
-    made.make_topics()
-    yield made
-    made.remove()
 
 
 def test_rows_arrive_with_exact_types_and_the_status_says_so(lake: SmallLake):

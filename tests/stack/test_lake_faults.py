@@ -15,22 +15,13 @@ from s3_proxy import Fault, in_commit, in_multipart, proxy
 from small_lake import SmallLake
 from small_union import eventually, free_port, in_background, status
 
-from dropless.endpoints import Endpoints
-from dropless.lake.fault_points import VARIABLE, Point
+from dropless.lake.fault_points import FAULTS, Point
 from dropless.lake.store import Store
 from dropless.settings import Settings
 from local_stack.install import installed
 from local_stack.versions import MINIO
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def lake(tmp_path: Path, endpoints: Endpoints, settings: Settings) -> Iterator[SmallLake]:
-    made = SmallLake(tmp_path, endpoints, settings)
-    made.make_topics()
-    yield made
-    made.remove()
 
 
 def test_a_writer_that_is_killed_around_a_commit_writes_each_row_once(lake: SmallLake):
@@ -41,7 +32,7 @@ def test_a_writer_that_is_killed_around_a_commit_writes_each_row_once(lake: Smal
         (Point.DURING_COMMIT, 15),
         (Point.AFTER_COMMIT, 0),
     ):
-        process, _ = lake.writer(environment={VARIABLE: f"{point}:1:{milliseconds}"})
+        process, _ = lake.writer(environment={FAULTS.variable: f"{point}:1:{milliseconds}"})
         assert process.wait(30) == -signal.SIGKILL
         lake.write_rows(400)
     lake.writer()

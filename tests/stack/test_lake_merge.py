@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -12,24 +10,14 @@ from small_lake import SmallLake
 from small_union import eventually, in_background, status
 
 from dropless import Lake
-from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
-from dropless.lake.fault_points import VARIABLE, Point
+from dropless.lake.fault_points import FAULTS, Point
 from dropless.lake.maintenance import clean, compact, statistics
 from dropless.lake.merge import Merge
 from dropless.lake.store import Store
-from dropless.settings import Settings
 from resources.lake_audit import audit_lake
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture
-def lake(tmp_path: Path, endpoints: Endpoints, settings: Settings) -> Iterator[SmallLake]:
-    made = SmallLake(tmp_path, endpoints, settings)
-    made.make_topics()
-    yield made
-    made.remove()
 
 
 def test_what_is_merged_is_the_newest_and_what_is_read_now_has_the_rest(lake: SmallLake):
@@ -58,7 +46,7 @@ def test_merges_that_are_killed_anywhere_lose_nothing_and_bring_nothing_twice(la
     for number, point in enumerate(Point, 1):
         lake.write_rows(300)
         eventually(lambda number=number: status(port)["rows_out"] == 300 * number)
-        assert lake.merge({VARIABLE: f"{point}:1:3"}).wait(60) == -signal.SIGKILL
+        assert lake.merge({FAULTS.variable: f"{point}:1:3"}).wait(60) == -signal.SIGKILL
         assert lake.current(now=True) == lake.expected()
     assert lake.merge().wait(60) == 0
     assert lake.current() == lake.expected()

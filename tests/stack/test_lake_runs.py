@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser import opened
 from webserver import Webserver, eventually
 
 from dropless import Lake
@@ -47,6 +48,18 @@ def test_the_tables_are_tidied_and_told(web: Webserver, endpoints: Endpoints):
         assert "| orders_changes |" in told["tables"]
 
 
+def see_the_plot(endpoints: Endpoints, name: str) -> None:
+    """Open a dataset's plot in Dagster, which shows of Markdown what it holds to be safe."""
+    with opened(f"{endpoints.dagster}/assets/lake/curated/{name}?view=overview") as page:
+        # It asks a new reader for an address first.
+        page.add_locator_handler(page.get_by_role("button", name="Skip"), lambda skip: skip.click())
+        row = page.locator("tr", has=page.get_by_text("plot", exact=True))
+        row.get_by_text("[Show Markdown]").click(timeout=60_000)
+        picture = page.get_by_role("img", name=name)
+        picture.wait_for()
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 400
+
+
 def test_curated_datasets_are_built_and_checked(web: Webserver, endpoints: Endpoints):
     for name in ("customers", "order_funnel"):
         run = web.run(f"build_{name}")
@@ -54,6 +67,8 @@ def test_curated_datasets_are_built_and_checked(web: Webserver, endpoints: Endpo
         told = web.materialization("lake", "curated", name)
         assert told
         assert told["dagster/row_count"] > 0
+        assert "](data:image/png;base64," in told["plot"]
+    see_the_plot(endpoints, "customers")
     checked = web.evaluation(("lake", "curated", "customers"), "one_row_per_customer_and_currency")
     assert checked is not None
     assert checked.status == "SUCCEEDED", checked.description

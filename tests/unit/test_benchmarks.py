@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
 
+from benchmarks import blocks
 from benchmarks.conditions import MOST_STEAL, Noise
 from benchmarks.goals import GOALS, METHODS
 from benchmarks.lab import Written
+from benchmarks.lake.rows import Rows
 from benchmarks.meter import Course, Look
 from benchmarks.payload import records
 from benchmarks.result import Pairs
@@ -18,6 +21,7 @@ from benchmarks.statistics import median, percentile, percentile_estimate
 from benchmarks.suite import KNOWN
 from benchmarks.table import TABLE, table
 from dropless.declared import declared
+from dropless.errors import DroplessError
 from dropless.settings import Settings
 from dropless.union.outcome import Row
 from dropless.union.worker import routes
@@ -135,3 +139,39 @@ def test_a_limit_is_reached_by_the_measured_value_alone() -> None:
 
 def test_every_benchmark_has_a_goal_and_a_method() -> None:
     assert set(KNOWN) == {goal.benchmark for goal in GOALS} == set(METHODS)
+
+
+def test_the_lakes_rows_have_the_keys_and_positions_that_are_asked_for() -> None:
+    rows = Rows(declared(Settings.load(), "orders"), 1, lives=60)
+    keys = rows.keys(1_000, 100)
+    table = rows.of(keys, 500)
+    gone = rows.of(keys[:3], 600, deleted=True)
+
+    assert len(rows.values) == 180
+    assert len(set(keys)) == 100
+    assert table.schema == gone.schema == rows.schema
+    assert table["_key"].to_pylist() == [f"bench:{key}" for key in keys]
+    assert table["_position"].to_pylist() == list(range(500, 600))
+    assert set(table["_deleted"].to_pylist()) == {False}
+    assert set(gone["_deleted"].to_pylist()) == {True}
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, *noises: Noise) -> Pairs:
+    """Two rounds of two blocks each, with these noises one after the other."""
+    left = iter(noises)
+    monkeypatch.setattr(blocks, "Listener", lambda: SimpleNamespace(noise=lambda: next(left)))
+    seen: list[str] = []
+    steps = [(name, lambda name=name: seen.append(name) or {name: len(seen)}) for name in ("a", "b")]
+    return blocks.Blocks().rounds(steps, 2)
+
+
+def test_a_disturbed_round_is_made_again_and_the_order_turns_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = measured(monkeypatch, CALM, STOLEN, *[CALM] * 4)
+
+    assert [each["values"] for each in pairs.dropped] == [{"a": 1, "b": 2}]
+    assert [each["values"] for each in pairs.rounds] == [{"b": 3, "a": 4}, {"a": 5, "b": 6}]
+
+
+def test_without_an_undisturbed_round_there_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DroplessError, match="Every round was disturbed by others, such as 'a' in the last one: steal"):
+        measured(monkeypatch, *[STOLEN] * 6)

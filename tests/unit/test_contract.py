@@ -321,12 +321,12 @@ EDITS: list[tuple[str, str, str]] = [
     (
         "name: orders\n",
         'name: "{{ env.NAME }}"\n',
-        "4: A contract takes no templates ({{ ... }}); write the value out.",
+        "4: Templates ({{ ... }}) are not allowed; write the value out.",
     ),
     (
         "time_column: placed_at",
         "time_column: placed_at\n---\nx: 1",
-        "24: A second document starts here; a contract has",
+        "24: A second document starts here; there must be",
     ),
     ("name: orders\n", f"name: {'[' * 30}{']' * 30}\n", "4: The YAML is nested more than 20 levels deep."),
     ("name: orders\n", "? [a]\n  : b\n", "4: A key must be a single text, not a list or an object."),

@@ -9,12 +9,14 @@ import sys
 import pytest
 
 from dropless.errors import DroplessError
-from dropless.union.fault_points import Point, from_environment, pass_by
+from dropless.fault_points import pass_by
+from dropless.lake.fault_points import FAULTS as LAKE_FAULTS
+from dropless.union.fault_points import FAULTS, Point
 
 TRANSACTIONS = """
 import os, sys, time
-from dropless.union.fault_points import Point, from_environment
-reached = from_environment(os.environ)
+from dropless.union.fault_points import FAULTS, Point
+reached = FAULTS.reached(os.environ)
 for number in range(1, 6):
     for point in (Point.BEFORE_PRODUCE, Point.AFTER_PRODUCE, Point.AFTER_OFFSETS):
         print(number, point, flush=True)
@@ -41,7 +43,7 @@ def last_words(fault_point: str, commit_seconds: float = 0) -> str:
 
 
 def test_nothing_happens_unless_a_point_is_named():
-    assert from_environment({}) is pass_by
+    assert FAULTS.reached({}) is LAKE_FAULTS.reached({}) is pass_by
 
 
 @pytest.mark.parametrize("point", [point for point in Point if point is not Point.DURING_COMMIT])
@@ -57,4 +59,30 @@ def test_a_commit_is_in_flight_when_it_is_killed_even_if_it_was_faster_first():
 @pytest.mark.parametrize("text", ["somewhere", "after-commit:x", "after-commit:1:soon"])
 def test_a_mistaken_point_is_one_sentence(text: str):
     with pytest.raises(DroplessError, match=f"{text}.*before-produce, after-produce"):
-        from_environment({"DROPLESS_FAULT_POINT": text})
+        FAULTS.reached({"DROPLESS_FAULT_POINT": text})
+
+
+COMMITS = """
+import os, sys, time
+from dropless.lake.fault_points import FAULTS, Point
+reached = FAULTS.reached(os.environ)
+reached(Point.BEFORE_COMMIT)
+print("commit", flush=True)
+time.sleep(float(sys.argv[1]))
+reached(Point.AFTER_COMMIT)
+print("after", flush=True)
+time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize(("commit_seconds", "words"), [(20, ["commit"]), (0, ["commit", "after"])])
+def test_the_lakes_one_commit_is_killed_in_it_or_just_after(commit_seconds: int, words: list[str]):
+    done = subprocess.run(
+        [sys.executable, "-c", COMMITS, str(commit_seconds)],
+        env={LAKE_FAULTS.variable: "during-commit:1:500"},
+        stdout=subprocess.PIPE,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert [line for line in done.stdout.splitlines() if line in {"commit", "after"}] == words

@@ -17,8 +17,9 @@ from lake_folder import DAY_ONE, FolderLake, change
 from dropless.contract import parse_contract
 from dropless.errors import DroplessError
 from dropless.lake import catalogue, curating
+from dropless.lake.built import Built
 from dropless.lake.catalogue import Entry
-from dropless.lake.curating import Built, build, parts
+from dropless.lake.curating import build, parts
 from dropless.lake.dataset import Dataset, datasets, read
 from dropless.lake.merge import Merge
 
@@ -161,6 +162,12 @@ def test_two_builds_at_once_leave_the_newer_rows(lake: FolderLake, monkeypatch: 
     assert [each["amount"] for each in rows(lake, SHIPPED["daily_sales"])] == [Decimal("0.70")]
 
 
+PLOT = """/* {{description: x, tables: [orders],
+columns: {{day: {{description: d}},
+    buyer: {{description: d, of: [orders.customer_id]}}}},
+plot: {{{}}}}} */ select 1"""
+
+
 def dataset(folder: Path, text: str) -> Dataset:
     path = folder / "wrong.sql"
     path.write_text(text)
@@ -171,27 +178,44 @@ def dataset(folder: Path, text: str) -> Dataset:
     ("text", "sentence"),
     [
         ("select 1", "must begin with a comment"),
-        ("/* a: [ */ select 1", "the header is no YAML"),
-        ("/* tables: [orders] */ select 1", "description: Field required"),
-        ("/* {description: x, tables: [orders], colour: red} */ select 1", "colour: Extra inputs are not permitted"),
-        ("/* {description: x, tables: [odrers]} */ select 1", "reads 'odrers'; it may read orders and orders_changes"),
+        ("/* a: [ */ select 1", ":1: This is not YAML"),
+        ("/*\n\ntables: [orders] */ select 1", ":3: The header needs `description`"),
+        (
+            "/* {description: x, tables: [orders], colour: red} */ select 1",
+            "The header has no `colour` (did you mean 'columns'?); it has description",
+        ),
+        (
+            "/* {description: x, tables: [odrers]} */ select 1",
+            "`tables` (item 1) is 'odrers'; it may read orders and orders_changes",
+        ),
         (
             "/* {description: x, tables: [orders], schedule: '@daily', partition: {column: updated_at}} */ select 1",
-            "partitioned by 'updated_at', which must be a timestamp or date column of 'orders' that is never null",
+            "`column` is 'updated_at'; it must be a timestamp or date column of 'orders' that is never null",
         ),
         (
             "/* {description: x, tables: [orders], partition: {column: placed_at}} */ select 1",
-            "is partitioned, so it needs a `schedule`",
+            "`partition` needs a `schedule`",
         ),
         (
             "/* {description: x, tables: [orders_changes], partition: {column: placed_at}} */ select 1",
-            "it must read 'orders' alone",
+            "`partition` takes `tables: [orders]`",
         ),
-        ("/* {description: x, tables: [orders], checks: [{name: a}]} */ select 1", "check 'a' must have exactly one"),
+        (
+            "/* {description: x, tables: [orders], checks: [{name: a}]} */ select 1",
+            "`checks` (item 1) 'a' must have exactly one",
+        ),
+        (PLOT.format("kind: pie, x: day"), ":4: `plot`, `kind` is 'pie'; it must be 'line' or 'bar'."),
+        (PLOT.format("kind: bar"), ":4: `plot` needs `x`."),
+        (PLOT.format("kind: bar, x: day, z: day"), "`plot` has no `z`; it has kind, x, y, by, aggregate."),
+        (PLOT.format("kind: bar, x: dya"), "`x` is 'dya', which `columns` does not describe (did you mean 'day'?)"),
+        (PLOT.format("kind: bar, x: day, y: [day, dya]"), ":4: `plot`, `y` (item 2) is 'dya'"),
+        (PLOT.format("kind: bar, x: day, y: [day, day], by: day"), "`plot`, `by` is one column too many"),
+        (PLOT.format("kind: bar, x: day, aggregate: max"), "`plot`, `aggregate` is 'max' of nothing"),
+        (PLOT.format("kind: bar, x: day, by: buyer"), "`plot`, `by` is 'buyer', which tells of a person"),
     ],
 )
 def test_a_mistake_in_a_header_is_one_sentence(tmp_path: Path, text: str, sentence: str):
-    with pytest.raises(DroplessError, match=r"wrong\.sql: ") as raised:
+    with pytest.raises(DroplessError, match=r"wrong\.sql:\d+: ") as raised:
         dataset(tmp_path, text)
     assert sentence in str(raised.value)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lake_folder import FolderLake, change, random_changes
 
-from dropless.lake import maintenance, merge
+from dropless.lake import maintenance, rewriting
 from dropless.lake.maintenance import clean, compact, statistics, waiting_seconds
 from dropless.lake.merge import Merge
 
@@ -22,7 +22,7 @@ def lake(tmp_path: Path) -> FolderLake:
 
 def test_compaction_leaves_few_files_and_the_same_rows(lake: FolderLake, monkeypatch: pytest.MonkeyPatch):
     # New keys always into a new file, so that there are many.
-    monkeypatch.setattr(merge, "FOLD_BYTES", 0)
+    monkeypatch.setattr(rewriting, "FOLD_BYTES", 0)
     generator = random.Random(1)
     positions = list(range(1, 2000))
     generator.shuffle(positions)
@@ -40,7 +40,7 @@ def test_compaction_leaves_few_files_and_the_same_rows(lake: FolderLake, monkeyp
 
 
 def test_merges_and_compactions_at_once_lose_nothing(lake: FolderLake, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(merge, "FOLD_BYTES", 0)
+    monkeypatch.setattr(rewriting, "FOLD_BYTES", 0)
     generator = random.Random(1)
     positions = list(range(1, 3000))
     generator.shuffle(positions)

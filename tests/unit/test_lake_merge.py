@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
@@ -21,7 +22,7 @@ from dropless.lake import deltalog, merge, parquet
 from dropless.lake.current import register_now
 from dropless.lake.deltalog import history
 from dropless.lake.engine import connect
-from dropless.lake.fault_points import VARIABLE, Point
+from dropless.lake.fault_points import FAULTS, Point
 from dropless.lake.merge import Merge
 from dropless.lake.merged import MergedTable, merged_until
 from dropless.lake.pending import row_schema
@@ -130,16 +131,16 @@ MERGE = """
 import os, sys
 from pathlib import Path
 from lake_folder import FolderStore
-from dropless.lake.fault_points import from_environment
+from dropless.lake.fault_points import FAULTS
 from dropless.lake.merge import Merge
-Merge(FolderStore(Path(sys.argv[1])), "orders", "", from_environment(os.environ)).run()
+Merge(FolderStore(Path(sys.argv[1])), "orders", "", FAULTS.reached(os.environ)).run()
 """
 
 
 def merge_in_a_process(folder: Path, point: str = "") -> int:
     return subprocess.run(
         [sys.executable, "-c", MERGE, str(folder)],
-        env={VARIABLE: point, "PYTHONPATH": str(Path(__file__).parent)},
+        env={FAULTS.variable: point, "PYTHONPATH": str(Path(__file__).parent)},
         stderr=subprocess.DEVNULL,
         check=False,
     ).returncode
@@ -269,6 +270,17 @@ def test_a_file_tells_how_many_values_are_null_and_no_bounds(tmp_path: Path):
     assert written
     assert written.stats == {"numRecords": 2, "nullCount": {"_key": 0, "amount": 1}}
     assert parquet.write(store.filesystem("t"), schema, []) is None
+
+
+def test_a_commit_of_the_writer_has_dictionaries_only_where_values_repeat(lake: FolderLake, tmp_path: Path):
+    lake.append(change(key, key) for key in range(2000))
+    [path] = (tmp_path / lake.folder).rglob("*.parquet")
+    [group] = pq.ParquetFile(path).metadata.to_dict()["row_groups"]
+    columns = {each["path_in_schema"]: each for each in group["columns"]}
+    with_dictionary = {name for name, each in columns.items() if each["has_dictionary_page"]}
+    assert {"_source", "status", "_topic"} <= with_dictionary
+    assert with_dictionary.isdisjoint({"_key", "order_id", "amount", "_position", "_committed_at"})
+    assert {each["compression"] for each in columns.values()} == {"ZSTD"}
 
 
 def test_only_a_change_of_data_makes_a_file_new():

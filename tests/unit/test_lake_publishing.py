@@ -19,7 +19,8 @@ from dropless.lake.dataset import datasets
 from dropless.lake.maintenance import compact
 from dropless.lake.merge import Merge
 from dropless.lake.merged import merged_until
-from dropless.lake.publishing import personal, personal_of, publish, publish_table
+from dropless.lake.personal import personal, personal_of
+from dropless.lake.publishing import publish, publish_table
 from dropless.lake.widening import widen
 
 CONTRACT = parse_contract(ORDERS_FILE)
@@ -165,7 +166,7 @@ def test_curated_columns_made_of_personal_ones_are_personal(lake: FolderLake, pu
     shipped = {each.name: each for each in datasets(CONTRACT, ORDERS_FILE.parent)}
     for name, expected in (("customers", {"customer_id"}), ("daily_sales", set()), ("order_funnel", set())):
         dataset = shipped[name]
-        assert personal_of(CONTRACT, dataset, list(dataset.header.columns)) == expected, name
+        assert personal_of(CONTRACT, dataset.header, list(dataset.header.columns)) == expected, name
 
 
 def test_a_table_that_is_not_there_is_not_published(lake: FolderLake, public: FolderStore):

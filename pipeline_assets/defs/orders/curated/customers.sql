@@ -12,6 +12,7 @@ columns:
   cancelled: {description: Those of them that are cancelled now., of: [orders.status]}
   amount: {description: "Money of orders that are not cancelled, exact.", of: [orders.amount]}
   largest: {description: The largest order that is not cancelled., of: [orders.amount]}
+plot: {kind: bar, x: orders, by: source}
 checks:
   - {name: one_row_per_customer_and_currency, unique: [source, customer_id, currency]}
   - {name: first_order_is_not_after_the_last, none: first_order_at > last_order_at}

@@ -12,6 +12,7 @@ columns:
   cancelled: {description: Those of them that are cancelled now., of: [orders.status]}
   items: {description: Pieces in orders that are not cancelled., of: [orders.item_count]}
   amount: {description: "Money of orders that are not cancelled, exact.", of: [orders.amount]}
+plot: {kind: line, x: day, y: orders, by: source}
 checks:
   - {name: one_row_per_day_source_and_currency, unique: [day, source, currency]}
   - {name: no_more_cancelled_than_placed, none: cancelled > orders}

@@ -17,6 +17,7 @@ columns:
   hours_to_shipped: {description: Median of hours from placed to shipped., of: [orders_changes.placed_at, orders_changes.updated_at]}
   hours_to_delivered: {description: Median of hours from placed to delivered., of: [orders_changes.placed_at, orders_changes.updated_at]}
   hours_to_delivered_p90: {description: Nine of ten orders were delivered within so many hours., of: [orders_changes.placed_at, orders_changes.updated_at]}
+plot: {kind: bar, x: source, y: [placed, paid, shipped, delivered]}
 checks:
   - {name: one_row_per_month_and_source, unique: [month, source]}
   - {name: a_funnel_narrows, none: delivered > shipped or shipped > paid or paid > placed}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dropless import clients, durability
+from dropless import client_table, durability
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 
@@ -14,8 +14,8 @@ def endpoints() -> Endpoints:
     return Endpoints.local(Settings.load())
 
 
-def differing(*found: clients.Client) -> list[tuple[str, str, str | None]]:
-    return [(row.client, row.setting, row.effective) for row in clients.rows(found) if not row.kept]
+def differing(*found: client_table.ListedClient) -> list[tuple[str, str, str | None]]:
+    return [(row.client, row.setting, row.effective) for row in client_table.rows(found) if not row.kept]
 
 
 def test_our_own_clients_keep_the_table(endpoints: Endpoints) -> None:
@@ -23,27 +23,27 @@ def test_our_own_clients_keep_the_table(endpoints: Endpoints) -> None:
         "producer": durability.transactional_producer(endpoints, "t"),
         "consumer": durability.union_consumer(endpoints, "g", "i"),
     }
-    found = [*clients.own("union", effective, "there"), clients.streams("union", effective, "3", "there")]
+    found = [*client_table.own("union", effective, "there"), client_table.streams("union", effective, "3", "there")]
     assert differing(*found) == []
-    assert {row.layer for row in clients.rows(found)} == {"producer", "consumer", "streams"}
+    assert {row.layer for row in client_table.rows(found)} == {"producer", "consumer", "streams"}
 
 
 def test_what_differs_and_what_is_not_set_are_told() -> None:
-    found = clients.own("lake", {"consumer": {"enable.auto.commit": True}}, "there")
+    found = client_table.own("lake", {"consumer": {"enable.auto.commit": True}}, "there")
     assert differing(*found) == [("lake", "enable.auto.commit", "true"), ("lake", "isolation.level", None)]
 
 
 def test_without_transactions_it_is_at_least_once() -> None:
-    found = clients.streams("union", {"producer": {}}, "3", "there")
+    found = client_table.streams("union", {"producer": {}}, "3", "there")
     assert differing(found) == [("union", "processing.guarantee", "at_least_once")]
 
 
 def test_a_connector_s_producer_is_read_from_its_overrides() -> None:
     config = durability.connector() | {"producer.override.acks": "1", "acks": "all"}
-    found = clients.prefixed("connector", "producer", config, "producer.override.", "there")
+    found = client_table.prefixed("connector", "producer", config, "producer.override.", "there")
     assert differing(found) == [("connector", "acks", "1")]
 
 
 def test_a_stricter_broker_keeps_the_table() -> None:
     strict = durability.broker() | {"log.flush.interval.messages": "1", "min.insync.replicas": "3"}
-    assert differing(clients.Client("broker 1", "broker", strict, "there")) == []
+    assert differing(client_table.ListedClient("broker 1", "broker", strict, "there")) == []

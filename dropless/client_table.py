@@ -1,4 +1,7 @@
-"""Every client's settings beside what the durability table asks of it. Pure: it is told what was read where."""
+"""The table that `dropless status --clients` shows: each client beside what the durability table asks of it.
+
+Pure: it is told what was read where. What does not hold becomes a finding elsewhere, in `invariants`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from dropless.invariants import holds, texts, under
 
 
 @dataclass(frozen=True)
-class Client:
+class ListedClient:
     """One client or broker as it was found: `settings` under the names of its layer of the durability table."""
 
     name: str
@@ -36,7 +39,7 @@ class Row:
         return holds(self.setting, self.required, self.effective)
 
 
-def rows(clients: Iterable[Client]) -> list[Row]:
+def rows(clients: Iterable[ListedClient]) -> list[Row]:
     """Each client against each row of its layer."""
     return [
         Row(client.name, client.layer, name, required, client.settings.get(name), client.read_from)
@@ -45,21 +48,23 @@ def rows(clients: Iterable[Client]) -> list[Row]:
     ]
 
 
-def own(name: str, effective: Mapping[str, Mapping[str, object]], read_from: str) -> list[Client]:
+def own(name: str, effective: Mapping[str, Mapping[str, object]], read_from: str) -> list[ListedClient]:
     """The clients of a process of ours, which tells them itself."""
     layers: tuple[durability.Layer, ...] = ("producer", "consumer")
-    return [Client(name, layer, texts(effective[layer]), read_from) for layer in layers if layer in effective]
+    return [ListedClient(name, layer, texts(effective[layer]), read_from) for layer in layers if layer in effective]
 
 
-def prefixed(name: str, layer: durability.Layer, config: Mapping[str, str], prefix: str, read_from: str) -> Client:
+def prefixed(
+    name: str, layer: durability.Layer, config: Mapping[str, str], prefix: str, read_from: str
+) -> ListedClient:
     """A client whose settings stand among others, behind a prefix."""
-    return Client(name, layer, under(config, prefix), read_from)
+    return ListedClient(name, layer, under(config, prefix), read_from)
 
 
-def streams(name: str, effective: Mapping[str, Mapping[str, object]], copies: str, read_from: str) -> Client:
+def streams(name: str, effective: Mapping[str, Mapping[str, object]], copies: str, read_from: str) -> ListedClient:
     """A union process as the stream processor that it is.
 
     With a transactional id it is exactly once; what it keeps is Kafka's own topics, of which there are `copies`.
     """
     exactly = "exactly_once_v2" if effective.get("producer", {}).get("transactional.id") else "at_least_once"
-    return Client(name, "streams", {"processing.guarantee": exactly, "replication.factor": copies}, read_from)
+    return ListedClient(name, "streams", {"processing.guarantee": exactly, "replication.factor": copies}, read_from)

@@ -1,0 +1,1 @@
+"""The lake's benchmarks: they need an object store, and nothing else."""
