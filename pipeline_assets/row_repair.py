@@ -12,6 +12,7 @@ from dropless.reconciliation import history
 from dropless.reconciliation.findings import Report
 from pipeline_assets.installation import Installation
 from pipeline_assets.presentation import table as markdown
+from pipeline_assets.sensors import watching
 from resources import reconciled
 from resources.backfills import chosen
 from resources.reconciliation import Limits, Step
@@ -101,8 +102,8 @@ def row_repairs(contracts: Sequence[Contract]) -> dg.SensorDefinition:
         description="Asks for the repair of rows once a full reconciliation has found some, for tables whose contract "
         "says `reconcile: {repair: true}`.",
     )
-    def asked_for(installation: Installation) -> Iterator[dg.RunRequest]:
-        settings = installation.settings
+    def asked_for() -> Iterator[dg.RunRequest]:
+        settings = watching.installation().settings
         if not settings.repairs:
             return
         for name in willing:

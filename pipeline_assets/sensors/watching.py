@@ -1,5 +1,6 @@
 """One kind of look at the running system: by a sensor again and again, and by a run when somebody wants it now."""
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,26 @@ class Tick:
 
 Look = Callable[[Tick], None]
 
+installation: Callable[[], Installation] = Installation
+"""What sensors look at; tests let them look elsewhere."""
+_lock = threading.Lock()
+_opened: list[tuple[object, dg.DagsterInstance]] = []
+
+
+def instance_of(context: dg.SensorEvaluationContext) -> dg.DagsterInstance:
+    """The context's instance, opened once for all ticks.
+
+    Dagster would open it for every tick of every sensor, and read the scripts of its storages' migrations each time:
+    more than half of what an idle code server does.
+    """
+    reference = context.instance_ref
+    if reference is None:
+        return context.instance
+    with _lock:
+        if not _opened or _opened[0][0] != reference:
+            _opened[:] = [(reference, dg.DagsterInstance.from_ref(reference))]
+        return _opened[0][1]
+
 
 def watch(
     name: str,
@@ -75,13 +96,16 @@ def watch(
         minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def sensor(context: dg.SensorEvaluationContext, installation: Installation) -> dg.SensorResult:
-        reports = Reports(installation.settings.watch / f"{name}.json")
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        # Not as a resource: for the sake of resources Dagster would open its storages.
+        here = installation()
+        reports = Reports(here.settings.watch / f"{name}.json")
         graph = context.repository_def.asset_graph if context.repository_def else None
         known = sorted(graph.asset_check_keys) if graph else []
-        tick = Tick(name, installation, reports.memory, instance=context.instance, checks=known)
+        instance = instance_of(context)
+        tick = Tick(name, here, reports.memory, instance=instance, checks=known)
         look(tick)
-        made = made_by_runs(context.instance, {check.asset_key for check in tick.verdicts})
+        made = made_by_runs(instance, {check.asset_key for check in tick.verdicts})
         for event, facts, repeat, pause in tick.told:
             since = made.get(event.asset_key, 0.0) if isinstance(event, dg.AssetCheckEvaluation) else 0.0
             reports.add(event, facts, repeat=repeat, pause=pause, since=since)

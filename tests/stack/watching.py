@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from dropless.settings import Settings
 from pipeline_assets.definitions import definitions
 from pipeline_assets.installation import Installation
+from pipeline_assets.sensors import watching as sensors
 
 SENSORS = (
     *("alerts", "consumer_lag", "dead_letters", "drift_and_repair", "durability", "flow", "heartbeat", "processes"),
@@ -69,9 +71,7 @@ class Watch:
     def tick(self, name: str) -> Ticked:
         """Have one sensor look."""
         sensor = self._repository.get_sensor_def(name)
-        context = dg.build_sensor_context(
-            instance=self.instance, repository_def=self._repository, resources={"installation": self.installation}
-        )
+        context = dg.build_sensor_context(instance=self.instance, repository_def=self._repository)
         started = time.monotonic()
         told = sensor.evaluate_tick(context)
         seconds = time.monotonic() - started
@@ -110,5 +110,7 @@ def watch(folder: Path, *, kept: bool = False) -> Iterator[Watch]:
     """Sensors with an instance and a memory below a folder; what they tell is kept in the instance if that is asked."""
     home = folder / "dagster"
     home.mkdir(exist_ok=True)
-    with dg.instance_for_test(temp_dir=str(home)) as instance:
-        yield Watch(folder / "memory", instance, kept=kept)
+    with dg.instance_for_test(temp_dir=str(home)) as instance, pytest.MonkeyPatch.context() as elsewhere:
+        made = Watch(folder / "memory", instance, kept=kept)
+        elsewhere.setattr(sensors, "installation", lambda: made.installation)
+        yield made

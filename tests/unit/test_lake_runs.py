@@ -19,6 +19,7 @@ from dropless.lake.catalogue import Entry
 from dropless.lake.maintenance import waiting_seconds
 from dropless.lake.store import Store
 from pipeline_assets.definitions import definitions
+from pipeline_assets.sensors import watching
 from pipeline_assets.sensors.lake_merge import judged, run_key
 
 CONTRACT = parse_contract(ORDERS_FILE)
@@ -119,11 +120,8 @@ def test_the_sensor_asks_for_the_table_whose_changes_have_waited(
     repository = found.get_repository_def()
 
     def look() -> list[dg.RunRequest]:
-        context = dg.build_sensor_context(
-            instance=instance,
-            repository_def=repository,
-            resources={"installation": found.resources["installation"]},
-        )
+        monkeypatch.setattr(watching, "installation", lambda: found.resources["installation"])
+        context = dg.build_sensor_context(instance=instance, repository_def=repository)
         return list(sensor.evaluate_tick(context).run_requests or [])
 
     lake.append([change(1, 1)])
