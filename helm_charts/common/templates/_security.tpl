@@ -21,8 +21,8 @@ seccompProfile:
 
 {{/*
 A Secret that is made once, with a random value, and kept: what is there is taken as it is.
-Arguments: root, name, type, keys (a list), same (keys with the value of another), fixed (a map of what is no secret,
-such as a user's name), labels.
+Arguments: root, name, type, keys (a list), same (keys with the value of another), basic (keys with the HTTP header that
+another key's user sends; its name is that key), fixed (a map of what is no secret, such as a user's name), labels.
 Without a cluster (`helm template`) `lookup` finds nothing; such a rendering is never applied.
 */}}
 {{- define "common.secret" -}}
@@ -52,5 +52,8 @@ data:
   {{- end }}
   {{- range $key, $other := .same | default dict }}
   {{ $key }}: {{ get $made $other | quote }}
+  {{- end }}
+  {{- range $key, $user := .basic | default dict }}
+  {{ $key }}: {{ printf "%s:%s" $user (get $made $user | b64dec) | b64enc | printf "Basic %s" | b64enc | quote }}
   {{- end }}
 {{- end }}

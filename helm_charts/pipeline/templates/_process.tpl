@@ -31,6 +31,7 @@ spec:
       env:
         - {name: DROPLESS_STATE, value: /var/lib/dropless}
         - {name: DROPLESS_ENDPOINTS, value: /etc/dropless/endpoints/endpoints.json}
+        - {name: DROPLESS_KAFKA_USER, value: {{ .user }}}
         - {name: PYTHONUNBUFFERED, value: "1"}
         {{- with .environment }}
         {{- toYaml . | nindent 8 }}
