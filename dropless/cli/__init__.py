@@ -31,6 +31,7 @@ COMMANDS = {
     "query": "query",
     "lake": "lake",
     "source": "source",
+    "kubernetes": "kubernetes",
 }
 
 

@@ -46,6 +46,7 @@ class Addresses:
     pinot_broker: str
     s3: str
     s3_region: str
+    dagster: str
 
 
 def user_secret(user: str) -> str:
@@ -85,4 +86,5 @@ def addresses(installation: Installation) -> Addresses:
         pinot_broker=pinot.broker if pinot else service("pinot-broker", 8099),
         s3=of("minio", service("minio", 9000)),
         s3_region=store.region if store else "us-east-1",
+        dagster=of("dagster", service("dagster-dagster-webserver", 80)),
     )

@@ -174,6 +174,7 @@ def endpoints(at: Addresses) -> Json:
         "postgresql_host": host or at.postgresql,
         "postgresql_port": int(port) if host else 5432,
         "mongodb": at.mongodb,
+        "dagster": at.dagster,
         "mongodb_replica_set": "mongodb",
         "secrets": "/etc/dropless/secrets",
     }
