@@ -37,8 +37,11 @@ PODS: Final[dict[str, dict[str, str]]] = {
     "mongodb": {"app": "mongodb-svc"},
     "pinot": {"app": "pinot"},
     "minio": {"app": "minio"},
+    # The Jobs that make MinIO's buckets and users.
+    "minio-setup": {"app": "minio-job"},
     "lenses": {"dropless/system": "lenses"},
-    "dagster": {"app.kubernetes.io/name": "dagster"},
+    # By its release, for code locations bear another name than the rest.
+    "dagster": {"app.kubernetes.io/instance": "dagster"},
     "union": {"app.kubernetes.io/name": "union-worker"},
     "lake": {"app.kubernetes.io/name": "lake-writer"},
 }
@@ -60,6 +63,7 @@ ARROWS: Final = (
     Arrow("pinot", "minio", _S3),
     Arrow("pinot", "zookeeper", (2181,)),
     # Beside it.
+    Arrow("minio-setup", "minio", _S3),
     Arrow("schema-registry", "kafka", _KAFKA),
     Arrow("rest-proxy", "kafka", _KAFKA),
     Arrow("rest-proxy", "schema-registry", (8081,)),
@@ -123,7 +127,7 @@ def present(system: str, installation: Installation) -> bool:
     """Whether pods of a system are in our namespace."""
     if system == "union":
         return installation.union.engine == "worker"
-    return system == "lake" or installation.ours(cast("System", system))
+    return system == "lake" or installation.ours(cast("System", system.removesuffix("-setup")))
 
 
 def _into(target: str, installation: Installation) -> list[Arrow]:

@@ -168,7 +168,7 @@ RELEASES: Final = (
         "the part of Lenses that speaks to Kafka, the registry and Connect",
         repository=_LENSES,
         systems=("lenses",),
-        pods=(Pods("1", "resources", "persistence.size"),),
+        pods=(Pods("1", "resources", "persistence.storageH2.size"),),
     ),
     Release(
         "dagster",

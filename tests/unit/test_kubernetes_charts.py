@@ -272,6 +272,7 @@ def test_nobody_is_reached_but_by_an_arrow() -> None:
         # Every rule names who: an empty one would let everybody in.
         assert all(rule["from"] for rule in spec["ingress"]), name
     assert _may_reach(policies, "lake", "minio", 9000)
+    assert _may_reach(policies, "minio-setup", "minio", 9000)
     assert not _may_reach(policies, "ksqldb", "minio", 9000)
     assert _may_reach(policies, "kafka-connect", "postgresql", 5432)
     assert not _may_reach(policies, "pinot", "postgresql", 5432)

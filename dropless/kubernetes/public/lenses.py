@@ -42,13 +42,13 @@ def hq(_installation: Installation, _contracts: Sequence[Contract], at: Addresse
 def agent(installation: Installation, _contracts: Sequence[Contract], at: Addresses) -> Json:
     """What it connects to; passwords are variables, from Secrets."""
     kafka = at.kafka.client("lenses")
+    variables = [_variable("LENSES_KAFKA_JAAS", kafka["userSecret"], "sasl.jaas.config")]
+    if kafka["caSecret"]:
+        variables.append(_variable("LENSES_KAFKA_CA_PASSWORD", kafka["caSecret"], "ca.password"))
     return {
-        "additionalEnv": [
-            _variable("LENSES_KAFKA_JAAS", kafka["userSecret"], "sasl.jaas.config"),
-            *([_variable("LENSES_KAFKA_CA_PASSWORD", kafka["caSecret"], "ca.password")] if kafka["caSecret"] else []),
-        ],
         **_truststore(kafka),
         "lensesAgent": {
+            "additionalEnv": variables,
             "hq": {"agentKey": {"secret": {"type": "precreated", "name": LICENCE, "key": "agentKey"}}},
             "provision": {
                 "connections": {

@@ -22,7 +22,7 @@ TOKEN: Final = "PINOT_TOKEN"  # noqa: S105 - the same, of the header with which 
 _CALLS: Final = ("instance", "segment.fetcher", "segment.uploader")
 
 
-def values(_installation: Installation, _contracts: Sequence[Contract], at: Addresses) -> Json:
+def values(installation: Installation, _contracts: Sequence[Contract], at: Addresses) -> Json:
     """No password is in the configuration: those of the store come by the AWS SDK's variables."""
     controller = {
         "pinot.set.instance.id.to.hostname": "true",
@@ -59,15 +59,32 @@ def values(_installation: Installation, _contracts: Sequence[Contract], at: Addr
     users = [_variable(variable, SECRET, user) for user, variable in USERS.items()]
     token = [_variable(TOKEN, SECRET, "pipelineToken")]
     kafka = [_variable("KAFKA_JAAS_CONFIG", at.kafka.client("pinot")["userSecret"], "sasl.jaas.config")]
+    persistence = _authority(at.kafka.ca_secret)
     return {
         "zookeeper": {"urlOverride": f"{at.zookeeper}/pinot"},
         "controller": {
             "data": {"dir": f"s3://{PINOT_BUCKET}/segments"},
             "extra": {"configs": _properties(controller)},
-            "extraEnv": [*store, *users, *token],
+            # It looks at the topic's partitions.
+            "extraEnv": [*store, *users, *token, *kafka],
+            "persistence": {"storageClass": installation.storage_class, **persistence},
         },
         "broker": {"extra": {"configs": _properties(broker)}, "extraEnv": users},
-        "server": {"extra": {"configs": _properties(server)}, "extraEnv": [*store, *token, *kafka]},
+        "server": {
+            "extra": {"configs": _properties(server)},
+            "extraEnv": [*store, *token, *kafka],
+            "persistence": {"storageClass": installation.storage_class, **persistence},
+        },
+    }
+
+
+def _authority(secret: str) -> Json:
+    """Where whoever signed Kafka's certificates is known to Pinot's consumers."""
+    if not secret:
+        return {}
+    return {
+        "extraVolumes": [{"name": "kafka-ca", "secret": {"secretName": secret}}],
+        "extraVolumeMounts": [{"name": "kafka-ca", "mountPath": "/mnt/kafka-ca", "readOnly": True}],
     }
 
 
