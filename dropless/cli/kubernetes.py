@@ -88,7 +88,7 @@ def values(release: str, *, installation: AFile = None, laptop: Laptop = False, 
     told = _installation(installation, laptop=laptop)
     (chosen,) = _chosen(told, release)
     found = merged(chosen, told, _contracts())
-    typer.echo(json.dumps(found, indent=2) if as_json else yaml.safe_dump(found, sort_keys=False), nl=False)
+    typer.echo(json.dumps(found, indent=2) if as_json else _yaml([found]), nl=False)
 
 
 @kubernetes.command()
@@ -109,7 +109,7 @@ def render(
     if release and found[0].manifests is None:
         raise DroplessError(f"The chart of {release} is {found[0].release.repository}'s: --public fetches it.")
     manifests = [_without_secrets(dict(manifest)) for each in found for manifest in each.manifests or ()]
-    typer.echo(json.dumps(manifests, indent=2) if as_json else yaml.safe_dump_all(manifests, sort_keys=False), nl=False)
+    typer.echo(json.dumps(manifests, indent=2) if as_json else _yaml(manifests), nl=False)
 
 
 def _installation(file: Path | None, *, laptop: bool) -> Installation:
@@ -164,6 +164,17 @@ def _line(name: str, part: Footprint) -> dict[str, Any]:
         "memory_limit": int(part.memory_limit),
         "disk": int(part.disk),
     }
+
+
+class _Plain(yaml.SafeDumper):
+    """Without anchors: what is the same twice is written twice, as people would."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class asks about each
+        return True
+
+
+def _yaml(documents: list[dict[str, Any]]) -> str:
+    return yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=200)
 
 
 def _without_secrets(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def addresses(installation: Installation) -> Addresses:
     space = installation.namespace
 
     def of(system: str, ours: str) -> str:
-        return external[system].address if system in external else ours  # type: ignore[index]
+        return external[system].address if system in external else ours
 
     def service(name: str, port: int, scheme: str = "http://") -> str:
         # Whole names, so that Dagster's runs and people's `kubectl port-forward` in other namespaces find them as well.

@@ -26,13 +26,17 @@ def values(release: str, installation: Installation, contracts: Sequence[Contrac
     return make(installation, contracts, addresses(installation)) if make else {}
 
 
-def _foundation(installation: Installation, _contracts: Sequence[Contract], _at: Addresses) -> Json:
-    return {"policies": network.policies(installation), "secrets": secrets.secrets(installation)}
+def _foundation(installation: Installation, contracts: Sequence[Contract], _at: Addresses) -> Json:
+    sources = [source.postgresql or source.mongodb for contract in contracts for source in contract.sources]
+    outside = any(each is not None and each.uri_env is not None for each in sources)
+    return {
+        "policies": network.policies(installation, sources_outside=outside),
+        "secrets": secrets.secrets(installation),
+    }
 
 
 def _kafka(installation: Installation, _contracts: Sequence[Contract], at: Addresses) -> Json:
     cluster = installation.ours("kafka")
-    credentials = [secret for system, secret in CREDENTIALS.items()]
     return {
         "cluster": {"enabled": cluster},
         "clients": network.kafka_clients(installation),
@@ -42,7 +46,7 @@ def _kafka(installation: Installation, _contracts: Sequence[Contract], at: Addre
         "connect": {
             "enabled": installation.ours("kafka-connect"),
             "kafka": at.kafka.client("connect"),
-            "credentials": credentials,
+            "credentials": list(CREDENTIALS.values()),
             "build": {
                 "image": f"{installation.registry}/kafka-connect:debezium-{DEBEZIUM}",
                 "plugins": [

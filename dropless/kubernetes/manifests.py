@@ -90,12 +90,16 @@ def of(desired: Resource) -> Reference:
 def properties(manifest: Manifest) -> dict[str, Json]:
     """What of an object is compared: everything but its status, its identity, and the values of a Secret."""
     metadata = manifest.get("metadata") or {}
-    told = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
+    told: dict[str, Json] = {
+        "metadata": {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
+    }
     if manifest["kind"] == "Secret":
         keys = {*(manifest.get("data") or {}), *(manifest.get("stringData") or {})}
-        return _normal({"metadata": told, "type": manifest.get("type", "Opaque"), "keys": dict.fromkeys(keys, True)})
-    rest = {name: value for name, value in manifest.items() if name not in {"apiVersion", "kind", "metadata", "status"}}
-    return _normal({"metadata": told, **rest})
+        told |= {"type": manifest.get("type", "Opaque"), "keys": dict.fromkeys(keys, True)}
+    else:
+        kept = manifest.keys() - {"apiVersion", "kind", "metadata", "status"}
+        told |= {name: manifest[name] for name in manifest if name in kept}
+    return {name: _normal(value) for name, value in told.items()}
 
 
 def _normal(value: Json, *, quantity: bool = False) -> Json:

@@ -49,6 +49,8 @@ PODS: Final[dict[str, dict[str, str]]] = {
 _KAFKA: Final = (KAFKA_PORT,)
 _S3: Final = (9000,)
 _API: Final = (443, 6443)
+_ANYWHERE: Final[Json] = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]}
+_READ_SOURCES: Final = frozenset({"kafka-connect", "dagster"})
 
 ARROWS: Final = (
     # The way of a row.
@@ -102,14 +104,17 @@ ARROWS: Final = (
 )
 
 
-def policies(installation: Installation) -> list[Json]:
-    """One per system that is ours: who may come in, and where it may go."""
+def policies(installation: Installation, *, sources_outside: bool = False) -> list[Json]:
+    """One per system that is ours: who may come in, and where it may go.
+
+    With `sources_outside`, some tables are on servers that only an environment variable names.
+    """
     return [
         {
             "name": system,
             "podSelector": {"matchLabels": PODS[system]},
             "ingress": _ingress(system, installation),
-            "egress": _egress(system, installation),
+            "egress": _egress(system, installation, anywhere=sources_outside and system in _READ_SOURCES),
         }
         for system in PODS
         if present(system, installation)
@@ -151,7 +156,7 @@ def _ingress(system: str, installation: Installation) -> list[Json]:
     return rules
 
 
-def _egress(system: str, installation: Installation) -> list[Json]:
+def _egress(system: str, installation: Installation, *, anywhere: bool) -> list[Json]:
     names = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
     rules: list[Json] = [
         {
@@ -169,8 +174,8 @@ def _egress(system: str, installation: Installation) -> list[Json]:
             rules.append({"ports": _ports(arrow)})
         else:
             # Where an external system lies is known to DNS only, and so is its port to its owner.
-            rules.append({"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]})
-    return _without_repetition(rules)
+            rules.append(_ANYWHERE)
+    return _without_repetition([*rules, _ANYWHERE] if anywhere else rules)
 
 
 def _peers(system: str) -> list[Json]:

@@ -147,6 +147,12 @@ def test_two_brokers_stay_when_a_node_is_drained() -> None:
     assert kafka["rack"] == {"type": "topology-label", "topologyKey": "topology.kubernetes.io/zone"}
 
 
+def test_a_lone_database_may_leave_its_node() -> None:
+    assert one(installed()["postgresql"], "Cluster")["spec"]["enablePDB"] is False
+    more = Installation.model_validate({"values": {"postgresql": {"instances": 3}}})
+    assert one(rendered(more, "postgresql")["postgresql"], "Cluster")["spec"]["enablePDB"] is True
+
+
 def test_kafka_is_spoken_to_encrypted_and_by_name() -> None:
     (listener,) = one(installed()["kafka"], "Kafka")["spec"]["kafka"]["listeners"]
     assert listener["tls"] is True

@@ -110,6 +110,14 @@ def test_egress_to_an_external_system_is_open() -> None:
     assert outside not in policies["ksqldb"]["egress"]
 
 
+def test_egress_to_sources_on_other_servers_is_open() -> None:
+    outside = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]}
+    near = {each["name"]: each for each in network.policies(Installation())}
+    far = {each["name"]: each for each in network.policies(Installation(), sources_outside=True)}
+    assert {name for name in far if outside in far[name]["egress"]} == {"kafka-connect", "dagster"}
+    assert not [name for name in near if outside in near[name]["egress"]]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
