@@ -78,6 +78,30 @@ def sizes(*, installation: AFile = None, laptop: Laptop = False, as_json: AsJson
 
 
 @kubernetes.command()
+def specification(*, as_json: AsJson = False) -> None:
+    """Print the specification's table of sizes, to which the values are tested.
+
+    Example: [bold]dropless kubernetes specification[/]
+    """
+    from dropless.kubernetes.sizes import TABLE  # noqa: PLC0415 - the same
+
+    lines: list[dict[str, Any]] = [
+        {
+            "service": row.service,
+            "nodes": row.nodes,
+            "cpu": "-".join(dict.fromkeys(row.cpu)),
+            "memory": row.memory or "",
+            "heap": row.heap or "",
+            "volumes": [f"{each.number} x {each.size} {each.purpose}" for each in row.volumes],
+            "buffers": [f"{size} {purpose}" for purpose, size in row.buffers],
+            "note": row.note,
+        }
+        for row in TABLE
+    ]
+    _show(lines, as_json=as_json)
+
+
+@kubernetes.command()
 def values(release: str, *, installation: AFile = None, laptop: Laptop = False, as_json: AsJson = False) -> None:
     """Print the values that Helm is given for a release: sizes, what is generated, and yours; no secret is in them.
 

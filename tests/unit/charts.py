@@ -41,6 +41,21 @@ def rendered(installation: Installation, *names: str) -> dict[str, Rendered]:
     return {each.release.name: each for each in render(helm(), chosen, installation, contracts())}
 
 
+@cache
+def with_workers() -> dict[str, Rendered]:
+    """What is another way with workers instead of ksqlDB, KEDA, and people's namespaces."""
+    worker = {"engine": "worker", "replicas": 2, "autoscaling": {"enabled": True}}
+    installation = Installation.model_validate({"union": worker, "visitors": ["people"]})
+    return rendered(installation, "pipeline", "foundation", "kafka")
+
+
+def everything() -> Iterator[tuple[str, Manifest]]:
+    """Each object that anybody might install, with where it comes from."""
+    for where, of in (("seed", installed()), ("laptop", installed("laptop")), ("worker", with_workers())):
+        for manifest in manifests(of):
+            yield f"{where} {manifest['kind']} {manifest['metadata']['name']}", manifest
+
+
 def manifests(of: Mapping[str, Rendered]) -> list[Manifest]:
     return [manifest for each in of.values() for manifest in each.manifests or ()]
 

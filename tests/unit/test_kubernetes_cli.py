@@ -39,6 +39,14 @@ def test_sizes_add_up() -> None:
     assert everything["memory"] < 12e9
 
 
+def test_the_specification_is_shown_row_by_row() -> None:
+    lines = {each["service"]: each for each in json.loads(told("specification", "--json"))}
+    assert len(lines) == 11
+    assert lines["kafka"]["volumes"] == ["6 x 1Ti log"]
+    assert lines["zookeeper"]["cpu"] == "2-4"
+    assert lines["rest-proxy"]["buffers"] == ["512Mi producer", "16Mi consumer"]
+
+
 def test_values_are_those_that_helm_is_given(tmp_path: Path) -> None:
     file = tmp_path / "installation.yaml"
     file.write_text("{values: {ksqldb: {replicas: 4}}}")
