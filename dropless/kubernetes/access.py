@@ -48,6 +48,7 @@ def users() -> list[dict[str, Any]]:
         "rest-proxy": [
             *_topics(("Read", "Write", *_SHOWN), REST_TOPICS),
             _acl("group", REST_TOPICS, "Read", "Describe"),
+            _cluster("Describe"),
         ],
         "ksqldb": _ksqldb(),
         "pinot": _topics(("Read", *_SHOWN), _UNIFIED),
@@ -95,6 +96,7 @@ def _dagster() -> list[Acl]:
         *_topics(("Write",), _UNIFIED, _SIGNAL, _HEARTBEAT),
         _acl("topic", "*", *_SHOWN, prefixed=False),
         _acl("group", "*", "Delete", "Read", "Describe", prefixed=False),
+        _acl("transactionalId", "*", "Describe", prefixed=False),
         _acl("transactionalId", prefix(names.replay_transactional_id("")), *_WRITE),
         # Reassignments, and their throttles on the brokers.
         _cluster("Alter", "AlterConfigs", "Describe", "DescribeConfigs"),

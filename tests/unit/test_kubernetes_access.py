@@ -94,3 +94,31 @@ def test_the_provisioners_role_is_small() -> None:
     assert not {each for each in allowed if each[0] in {"roles", "rolebindings", "pods/exec", "nodes", "namespaces"}}
     for kept in ("persistentvolumeclaims", "kafkas", "kafkanodepools", "clusters", "mongodbcommunity"):
         assert (kept, "delete") not in allowed
+
+
+def test_nothing_but_the_foundation_gives_permissions() -> None:
+    """Else the provisioner, which may give none, could not install it."""
+    granting = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+    found = {name for name, of in installed().items() if {each["kind"] for each in of.manifests or ()} & granting}
+    assert found == {"foundation"}
+    assert installed()["dagster"].values["rbacEnabled"] is False
+    assert all(installed()[name].values["rbacEnable"] is False for name in ("lenses-hq", "lenses-agent"))
+
+
+def test_the_provisioner_may_make_every_kind_that_our_charts_have() -> None:
+    rules = one(installed()["foundation"], "Role")["rules"]
+    may = {
+        (group, resource)
+        for each in rules
+        for group in each["apiGroups"]
+        for resource in each["resources"]
+        if "create" in each["verbs"]
+    }
+    plural = {"NetworkPolicy": "networkpolicies", "MongoDBCommunity": "mongodbcommunity"}
+    for name, of in {**installed(), **{f"worker {name}": each for name, each in with_workers().items()}}.items():
+        if of.release.name == "foundation":
+            continue
+        for manifest in of.manifests or ():
+            kind = manifest["kind"]
+            group = manifest["apiVersion"].rpartition("/")[0]
+            assert (group, plural.get(kind, f"{kind.lower()}s")) in may, f"{name}: {kind}"
