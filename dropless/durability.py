@@ -145,6 +145,34 @@ def registry_storage(endpoints: Endpoints) -> dict[str, str]:
     return config | {f"apicurio.kafkasql.consumer.{name}": value for name, value in layer("consumer").items()}
 
 
+def confluent_registry() -> dict[str, str]:
+    """Confluent's registry, whose journal's producer waits for all replicas by itself."""
+    return {"kafkastore.topic.replication.factor": str(REPLICATION_FACTOR)}
+
+
+def ksqldb() -> dict[str, str]:
+    """A ksqlDB server: its streams' clients, their internal topics, and the topics that its statements make."""
+    config = {f"ksql.streams.producer.{name}": value for name, value in layer("producer").items()}
+    config |= {f"ksql.streams.consumer.{name}": value for name, value in layer("consumer").items()}
+    streams = layer("streams")
+    return config | {
+        "ksql.streams.processing.guarantee": streams["processing.guarantee"],
+        "ksql.streams.replication.factor": streams["replication.factor"],
+        "ksql.internal.topic.replicas": streams["replication.factor"],
+        "ksql.internal.topic.min.insync.replicas": str(MIN_INSYNC_REPLICAS),
+        "ksql.sink.replicas": streams["replication.factor"],
+        # Bounds how long a dead server's open transactions hold up whoever reads what it wrote.
+        "ksql.streams.producer.transaction.timeout.ms": "10000",
+    }
+
+
+def rest_proxy() -> dict[str, str]:
+    """The REST Proxy's clients: all of the table but idempotence, which it turns off whatever it is told (8.3.1)."""
+    producer = {name: value for name, value in layer("producer").items() if name != "enable.idempotence"}
+    config = {f"producer.{name}": value for name, value in producer.items()}
+    return config | {f"consumer.{name}": value for name, value in layer("consumer").items()}
+
+
 def pinot_stream(endpoints: Endpoints) -> dict[str, str]:
     """Pinot's consumer, as properties of a table's stream configuration.
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Final, Self
 
+from dropless import passwords
+from dropless.errors import DroplessError
 from dropless.ports import port, ports
 from dropless.settings import LOOPBACK, Settings
+
+FILE: Final = "DROPLESS_ENDPOINTS"
+KAFKA_USER: Final = "DROPLESS_KAFKA_USER"
+KAFKA_PASSWORD: Final = "kafka_password"  # noqa: S105 - the name of a file, not what is in it
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,22 @@ class Endpoints:
     pinot_replicas: int = 1
 
     @classmethod
+    def load(cls, settings: Settings) -> Self:
+        """Those in the file that `DROPLESS_ENDPOINTS` names, as on Kubernetes; else the embedded platform's.
+
+        Raises:
+            DroplessError: the file cannot be read or says something else, or a user's name or password is missing.
+        """
+        file = os.environ.get(FILE)
+        if not file:
+            return cls.local(settings)
+        try:
+            told = json.loads(Path(file).read_text())
+            return cls(**_told(told, {each.name for each in fields(cls)}))
+        except (OSError, ValueError, TypeError) as error:
+            raise DroplessError(f"The endpoints in {file}, which {FILE} names, cannot be used: {error}.") from None
+
+    @classmethod
     def local(cls, settings: Settings) -> Self:
         """The addresses of the embedded platform, all on loopback."""
 
@@ -65,3 +90,18 @@ class Endpoints:
             s3_nodes=tuple(f"http://{host}" for host in hosts("minio")),
             pinot_replicas=len(ports(settings, "pinot_server")),
         )
+
+
+def _told(told: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    """A file's content as arguments: lists as tuples, and the password of Kafka's user from its own file."""
+    if unknown := told.keys() - known:
+        raise ValueError(f"there is no {min(unknown)!r}")
+    secrets = Path(told["secrets"]) if "secrets" in told else Path()
+    security = dict(told.get("kafka_security", {}))
+    if str(security.get("security.protocol", "")).startswith("SASL"):
+        user = os.environ.get(KAFKA_USER)
+        if not user:
+            raise ValueError(f"{KAFKA_USER}, the name of Kafka's user, is not set")
+        security |= {"sasl.username": user, "sasl.password": passwords.read(secrets, KAFKA_PASSWORD)}
+    lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+    return {**told, **lists, "secrets": secrets, "kafka_security": tuple(security.items())}

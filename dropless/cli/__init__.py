@@ -32,6 +32,7 @@ COMMANDS = {
     "query": "query",
     "lake": "lake",
     "source": "source",
+    "kubernetes": "kubernetes",
 }
 
 

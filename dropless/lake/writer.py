@@ -81,7 +81,7 @@ def main() -> None:
     settings = Settings.load()
     try:
         contract = applied(arguments.contract) if arguments.contract else declared(settings, arguments.table)
-        endpoints = Endpoints.local(settings)
+        endpoints = Endpoints.load(settings)
         if arguments.s3:
             endpoints = replace(endpoints, s3=arguments.s3)
         run(contract, endpoints, arguments.status_port)

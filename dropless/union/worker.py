@@ -123,7 +123,7 @@ def main() -> None:
     settings = Settings.load()
     try:
         contract = applied(arguments.contract) if arguments.contract else declared(settings, arguments.table)
-        run(contract, arguments.slot, Endpoints.local(settings), arguments.status_port, arguments.clock_ms / 1000)
+        run(contract, arguments.slot, Endpoints.load(settings), arguments.status_port, arguments.clock_ms / 1000)
     except (DroplessError, KafkaException) as error:
         log.critical(str(error))
         sys.exit(1)

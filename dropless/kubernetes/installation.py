@@ -1,0 +1,135 @@
+"""What an installation on Kubernetes is told by its user: one YAML file, all of it optional."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dropless.errors import DroplessError
+
+SYSTEMS: Final = (
+    "zookeeper",
+    "kafka",
+    "kafka-connect",
+    "schema-registry",
+    "rest-proxy",
+    "ksqldb",
+    "postgresql",
+    "mongodb",
+    "pinot",
+    "minio",
+    "lenses",
+    "dagster",
+)
+System = Literal[
+    "zookeeper",
+    "kafka",
+    "kafka-connect",
+    "schema-registry",
+    "rest-proxy",
+    "ksqldb",
+    "postgresql",
+    "mongodb",
+    "pinot",
+    "minio",
+    "lenses",
+    "dagster",
+]
+Dns = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+# What an external system is told beside its address.
+_ONLY_FOR: Final[dict[str, str]] = {
+    "protocol": "kafka",
+    "mechanism": "kafka",
+    "ca_secret": "kafka",
+    "broker": "pinot",
+    "region": "minio",
+}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class External(_Model):
+    """A system that somebody else runs; its passwords are Secrets of the names that ours would have."""
+
+    address: str = Field(min_length=1, pattern=r"^[^\s\"'\\{}$]+$")
+    """`host:port` of Kafka (several with commas), ZooKeeper and the databases, the URL of everything else."""
+    protocol: Literal["SASL_SSL", "SASL_PLAINTEXT", "SSL", "PLAINTEXT"] = "SASL_SSL"
+    mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    ca_secret: str = ""
+    """The Secret with Kafka's `ca.crt`, unless a public authority signed it."""
+    broker: str = ""
+    """The URL of Pinot's broker; `address` is its controller's."""
+    region: str = "us-east-1"
+
+
+class Autoscaling(_Model):
+    """Workers by lag, where KEDA is in the cluster."""
+
+    enabled: bool = False
+    max_replicas: int = Field(default=3, ge=1)
+
+
+class Union(_Model):
+    """Whose work the unified rows are."""
+
+    engine: Literal["ksqldb", "worker"] = "ksqldb"
+    replicas: int = Field(default=1, ge=1)
+    autoscaling: Autoscaling = Autoscaling()
+
+
+class Installation(_Model):
+    """One installation. `values` are passed on to a release's chart, over everything but the durability settings."""
+
+    namespace: str = Field(default="dropless", pattern=Dns)
+    operators_namespace: str = Field(default="dropless-operators", pattern=Dns)
+    size: Literal["seed", "laptop"] = "seed"
+    registry: str = Field(default="registry.invalid/dropless", min_length=1)
+    """Where our image is, and where Connect's is pushed to; the default is nowhere."""
+    tag: str = "latest"
+    storage_class: str = ""
+    visitors: tuple[str, ...] = ()
+    """Namespaces whose pods may reach what people use: Pinot's broker, MinIO, Dagster, Lenses."""
+    external: dict[System, External] = {}
+    union: Union = Union()
+    values: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _only_what_belongs(self) -> Self:
+        for system, external in self.external.items():
+            for name in external.model_fields_set & _ONLY_FOR.keys():
+                if _ONLY_FOR[name] != system:
+                    raise ValueError(f"external.{system} has no `{name}`; only {_ONLY_FOR[name]} has one")
+        pinot = self.external.get("pinot")
+        if pinot and not pinot.broker:
+            raise ValueError("external.pinot needs `broker`, the URL of its broker")
+        return self
+
+    def ours(self, system: System) -> bool:
+        """Whether it is for us to install a system."""
+        return system not in self.external
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The installation in a file.
+
+        Raises:
+            DroplessError: it cannot be read, or says something that is not understood; one sentence.
+        """
+        try:
+            told = yaml.safe_load(path.read_text()) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise DroplessError(f"The installation in {path} cannot be read: {error}.") from None
+        if not isinstance(told, dict):
+            raise DroplessError(f"The installation in {path} must be an object such as {{namespace: dropless}}.")
+        try:
+            return cls.model_validate(told)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise DroplessError(f"The installation in {path} is wrong: {where or 'it'}: {first['msg']}.") from None

@@ -1,0 +1,1 @@
+"""Generated values of public charts, each in its chart's own words."""
