@@ -195,7 +195,7 @@ def orders(settings: Settings, endpoints: Endpoints, kafka: AdminClient) -> Iter
 
 @contextmanager
 def traffic(endpoints: Endpoints, rate: float) -> Iterator[Traffic]:
-    playing = Traffic(endpoints, Load(rate, 600, seed=11, odd=True))
+    playing = Traffic(endpoints, Load(rate, 3600, seed=11, odd=True))
     thread = threading.Thread(target=playing.run)
     thread.start()
     try:
