@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from benchmarks.payload import records
 from dropless import names
 from dropless.contract import Contract
-from dropless.lake.schema import changes_schema, parse
+from dropless.lake.schema import DAY, TIMESTAMP, changes_schema, parse
 from dropless.union.outcome import Row
 from dropless.union.worker import routes
 
@@ -47,8 +48,15 @@ class Rows:
         """So many different numbers below `among`, in random order."""
         return self._random.choice(among, count, replace=False).astype(np.int64)
 
-    def of(self, keys: np.ndarray[tuple[int], np.dtype[np.int64]], position: int, *, deleted: bool = False) -> pa.Table:
-        """A change of each of these keys; positions ascend from `position`."""
+    def of(
+        self,
+        keys: np.ndarray[tuple[int], np.dtype[np.int64]],
+        position: int,
+        *,
+        deleted: bool = False,
+        at: datetime | None = None,
+    ) -> pa.Table:
+        """A change of each of these keys, with ascending positions, committed `at` a moment or as in the pool."""
         pool = self._pools[deleted]
         drawn = pool.take(pa.array(self._random.integers(0, pool.num_rows, len(keys))))
         places = pa.array(np.arange(position, position + len(keys)))
@@ -59,6 +67,9 @@ class Rows:
             "_offset": places,
             "_position": places,
         }
+        if at is not None:
+            own |= {"_committed_at": pa.repeat(pa.scalar(at, TIMESTAMP), len(keys))}
+            own |= {DAY: pa.repeat(pa.scalar(at.date()), len(keys))}
         for name, values in own.items():
             index = self.schema.get_field_index(name)
             drawn = drawn.set_column(index, self.schema.field(index), values)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Final
 
 from benchmarks.lake.bench import LakeBench, Wanted
+from benchmarks.payload import BEGAN
 from benchmarks.result import Pairs, Result
 from benchmarks.statistics import median
 from dropless.lake.maintenance import clean, compact, statistics
@@ -14,6 +16,7 @@ from dropless.lake.merge import Merge
 MERGE_EVERY: Final = 20
 """Commits between merges: two minutes at the writer's own pace would be 24."""
 KEEP_DAYS: Final = 7
+DAYS: Final = 30
 
 
 def measure(bench: LakeBench, _wanted: Wanted) -> list[Result]:
@@ -25,7 +28,9 @@ def measure(bench: LakeBench, _wanted: Wanted) -> list[Result]:
     with bench.block("commits and merges"):
         began = time.perf_counter()
         for number in range(scale.change_commits):
-            bench.append(contract, bench.rows.of(bench.rows.keys(keys, each), number * each))
+            # The table of changes is partitioned by day: each has a file of its own at least.
+            at = BEGAN + timedelta(days=DAYS * number // scale.change_commits)
+            bench.append(contract, bench.rows.of(bench.rows.keys(keys, each), number * each, at=at))
             if (number + 1) % MERGE_EVERY == 0:
                 Merge(bench.store, contract.name).run()
         Merge(bench.store, contract.name).run()
@@ -51,5 +56,10 @@ def measure(bench: LakeBench, _wanted: Wanted) -> list[Result]:
     # Files are counted, not timed: noise changes nothing.
     pairs.add(values, {})
     most = max(told.files for told in after.values())
-    setup = {"changes": scale.change_commits * each, "commits": scale.change_commits, "merged every": MERGE_EVERY}
+    setup = {
+        "changes": scale.change_commits * each,
+        "commits": scale.change_commits,
+        "merged every": MERGE_EVERY,
+        "days": DAYS,
+    }
     return [bench.result("L5", {"files": median([most])}, pairs, setup)]

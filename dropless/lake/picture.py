@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 INCHES: Final = (7.2, 3.2)
 DOTS: Final = 90
+_MARKUP: Final = "[]()<>\\!`*"
 LABELS: Final = 12
 """So many labels fit below the bars."""
 
@@ -20,7 +21,7 @@ LABELS: Final = 12
 def markdown(points: Points, title: str) -> str:
     """The picture as Markdown; what cannot see it reads what it tells."""
     told = " ".join(f"{title}: {points.y or 'values'} by {points.x}".split())
-    safe = "".join(each for each in told if each not in "[]()<>\\!`*_" or each == "_").replace("_", "\\_")
+    safe = "".join(each for each in told if each not in _MARKUP).replace("_", "\\_")
     return f"![{safe}](data:image/png;base64,{base64.b64encode(png(points, title)).decode()})"
 
 
