@@ -42,7 +42,7 @@ def job() -> dg.JobDefinition | UnresolvedAssetJobDefinition:
     """The merge of every table; the sensor asks for one table at a time."""
     return dg.define_asset_job(
         JOB,
-        # Without its checks: a reconciliation takes far longer than a merge.
+        # Without its checks: a reconciliation takes longer than a merge.
         selection=dg.AssetSelection.tag("dropless/kind", "lake_state").without_checks(),
         description="Bring the changes that came since the last merge into the lake's current states.",
         executor_def=dg.in_process_executor,

@@ -132,5 +132,7 @@ def test_the_sensor_asks_for_the_table_whose_changes_have_waited(
     )
     [request] = look()
     assert request.asset_selection == [dg.AssetKey(["lake", "orders"])]
+    # None is all of them, and a reconciliation is one.
+    assert request.asset_check_keys == []
     run(found, "merge_lake", instance)
     assert look() == []
