@@ -32,7 +32,7 @@ test-unit: $(INSTALLED)
 test-stack: $(INSTALLED)
 	@$(VENV)/bin/pytest -m "not long" tests/stack tests/faults
 
-# What takes minutes each: changing contracts, backfills, broken promises and their repair, a faulty object store. Half an hour.
+# What takes minutes each: changing contracts, backfills, broken promises and their repair, a faulty object store, a soak. Half an hour.
 test-long: $(INSTALLED)
 	@$(VENV)/bin/pytest -m long tests/stack
 

@@ -56,7 +56,7 @@ class Fences:
         self._progress = Progress(endpoints)
         self._readers = {each.stage: each for each in readers(contract)}
 
-    def put(self, stages: Sequence[Stage] = (Stage.PINOT, Stage.LAKE)) -> Passed:
+    def put(self, stages: Sequence[Stage] = ()) -> Passed:
         """Write a fence to every source, and wait until the union and these stages have passed it.
 
         Raises:
@@ -76,12 +76,16 @@ class Fences:
             seconds[stage.value] = time.monotonic() - began
         return Passed(unified, seconds)
 
-    def touched(self, since: Passed, until: Passed) -> Iterator[str]:
-        """The keys of the unified rows that were written between two fences, perhaps more than once."""
-        windows = {place: (since.unified.get(place, 0), end) for place, end in until.unified.items()}
+    def touched(self, since: Mapping[Position, int], until: Mapping[Position, int]) -> Iterator[str]:
+        """The keys of the unified rows between two positions, perhaps more than once."""
+        windows = {place: (since.get(place, 0), end) for place, end in until.items()}
         reader = CommittedReader(self._endpoints, f"reconcile.{self._contract.name}")
         for message in reader.read(windows):
             yield (message.key() or b"").decode()
+
+    def shown(self) -> dict[Position, int]:
+        """How far Pinot has read the unified topic at least."""
+        return {(each.topic, each.partition): each.position for each in self._progress.lag(self._readers[Stage.PINOT])}
 
     def _captured(self, source: Source) -> None:
         signal = signals.probe(uuid.uuid4().hex, "dropless reconciles")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from duckdb import DuckDBPyConnection
 
@@ -18,9 +19,11 @@ from dropless.contract import Contract
 from dropless.contract.column_type import Kind
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from dropless.lag import Position
 from dropless.lake.current import register_now
 from dropless.lake.engine import connect, quoted
 from dropless.lake.store import Store
+from dropless.lake.table import application
 from dropless.reconciliation.canonical import Split, Values
 from dropless.reconciliation.pairs import Pairs
 from dropless.union.moments import EPOCH, MICROSECOND
@@ -74,6 +77,14 @@ class LakeSide:
             doubled |= {key} & found.keys()
             found[key] = {name: _wire(kinds[name], value) for name, value in row.items()}
         return found, doubled
+
+    def position(self) -> dict[Position, int]:
+        """How far the lake has read the unified topic at least."""
+        folder, topic = names.changes_table(self._contract.name), names.unified_topic(self._contract.name)
+        with self._answering():
+            changes = DeltaTable(self._store.uri(folder), storage_options=self._store.delta_options(patient=False))
+            places = [(topic, number) for number in range(self._contract.partitions)]
+            return {place: changes.transaction_version(application(*place)) or 0 for place in places}
 
     def origins(self, keys: Collection[str]) -> dict[str, tuple[str, int, int]]:
         """The raw records (topic, partition, offset) that these rows were made of."""

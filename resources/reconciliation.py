@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
@@ -12,6 +12,8 @@ from typing import Final, Literal, Protocol
 from dropless.backfill.slices import Pace
 from dropless.contract import Contract, Source
 from dropless.endpoints import Endpoints
+from dropless.lag import Position
+from dropless.readers import Stage
 from dropless.reconciliation.canonical import Digest, Values
 from dropless.reconciliation.findings import Comparison, Finding, Load, Report, Suspects, Wrong, compared
 from dropless.reconciliation.keys import source_of
@@ -29,8 +31,9 @@ SYSTEMS: Final = (reconcile_lake.NAME, reconcile_pinot.NAME)
 SOURCE: Final = "source"
 MAX_DIFFERENCES: Final = 10_000
 MAX_TOUCHED: Final = 100_000
-MAX_ROUNDS: Final = 6
+MAX_ROUNDS: Final = 12
 """A row that changes at every look is left for the next time."""
+PAUSE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Reconciliation:
             for number in range(self.limits.rounds):
                 if not self._suspects.strikes:
                     break
+                if number:
+                    time.sleep(PAUSE_SECONDS)
                 self._look_again(number + 1)
         finally:
             for side in self._sides.values():
@@ -121,7 +126,8 @@ class Reconciliation:
 
     def _compare_all(self) -> None:
         keys_only = self.tier == "counts"
-        self._fence()
+        # None of them is far behind then; later looks need not wait for them.
+        self._fence((Stage.PINOT, Stage.LAKE))
         with Pairs() as pairs:
             digests = {name: self._digest(side, pairs, keys_only=keys_only) for name, side in self._sides.items()}
             splits = {name: side.split for name, side in self._sides.items()}
@@ -145,9 +151,9 @@ class Reconciliation:
                     if system not in self._lost:
                         self._narrow(pairs, system, name, side, digest, keys_only=keys_only)
 
-    def _fence(self) -> None:
+    def _fence(self, stages: Sequence[Stage] = ()) -> None:
         self.progress(Step("waiting for a fence"))
-        self._passed.append(self._fences.put())
+        self._passed.append(self._fences.put(stages))
 
     def _digest(self, side: PostgresqlSide | MongodbSide, pairs: Pairs, *, keys_only: bool) -> Digest | None:
         """The digest of a source that can sum up by itself; the rows of another go among the pairs."""
@@ -164,7 +170,8 @@ class Reconciliation:
     def _touch(self, pairs: Pairs) -> dict[str, set[str]]:
         """Leave out of the digests what changed while it was read; it is looked at later."""
         touched: dict[str, set[str]] = {name: set() for name in self._sides}
-        for key in self._fences.touched(*self._passed[-2:]):
+        before, after = self._passed[-2:]
+        for key in self._fences.touched(before.unified, after.unified):
             if (name := source_of(key)) in touched:
                 touched[name].add(key)
         everything = [key for keys in touched.values() for key in sorted(keys)]
@@ -235,7 +242,12 @@ class Reconciliation:
         self._more[system] += max(0, len(ordered) - self.limits.differences)
 
     def _look_again(self, number: int) -> None:
-        """Read the suspects again, everywhere, between two fences."""
+        """Read the suspects again, everywhere, between two fences.
+
+        What Pinot and the lake show is of a position in the unified topic that is known: a row is judged if nothing
+        touched it since that position or the fence before the sources were read, whichever is older, until the fence
+        after. So nobody has to wait until they have caught up.
+        """
         for side in self._sides.values():
             side.release()
         keys = self._suspects.keys
@@ -244,12 +256,20 @@ class Reconciliation:
         for name, side in self._sides.items():
             expected |= side.rows({key for key in keys if source_of(key) == name})
         self._refused |= {key: row.reason for key, row in expected.items() if isinstance(row, Refused)}
-        readers: dict[str, Rows] = {reconcile_lake.NAME: self._lake, reconcile_pinot.NAME: self._pinot}
+        readers: dict[str, tuple[Rows, Callable[[], Mapping[Position, int]]]] = {
+            reconcile_lake.NAME: (self._lake, self._lake.position),
+            reconcile_pinot.NAME: (self._pinot, self._fences.shown),
+        }
+        before = self._passed[-1].unified
         seen: dict[str, dict[str, Finding | None]] = {}
-        for system, reader in readers.items():
+        since: dict[str, dict[Position, int]] = {}
+        for system, (reader, position) in readers.items():
             if system in self._lost or not (suspects := self._suspects.of(system)):
                 continue
             try:
+                # Before its rows, so that they are of this position or a later one.
+                at = position()
+                since[system] = {place: min(offset, at.get(place, 0)) for place, offset in before.items()}
                 found, doubled = reader.rows(suspects)
             except Unreadable as error:
                 self._lost[system] = Finding(system, "", Wrong.UNREADABLE, (), str(error))
@@ -267,8 +287,9 @@ class Reconciliation:
                 for key in suspects
             }
         self._fence()
-        touched = set(self._fences.touched(*self._passed[-2:]))
+        after = self._passed[-1].unified
         for system, findings in seen.items():
+            touched = set(self._fences.touched(since[system], after))
             for key, finding in findings.items():
                 self._suspects.judge(system, key, finding, touched=key in touched)
 

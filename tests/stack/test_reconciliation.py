@@ -380,6 +380,7 @@ def test_the_command_tells_findings_by_its_exit_code_and_mends_them(orders: Orde
     assert "agree on" in Path(page).read_text()
 
 
+@pytest.mark.long
 def test_dagster_reconciles_and_repairs(orders: Orders, web: Webserver) -> None:
     lake, pinot = keys.lake_table("orders").path, keys.pinot_table("orders").path
     checks = [(tuple(lake), "agrees_with_the_sources"), (tuple(pinot), "agrees_with_the_sources")]
