@@ -24,7 +24,6 @@ from bson import Decimal128, Int64, ObjectId
 from psycopg import sql
 
 from dropless import databases
-from dropless.backfill.slices import Pace
 from dropless.contract import Contract, Source
 from dropless.declared import declared
 from dropless.endpoints import Endpoints
@@ -135,14 +134,14 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def digest_of_postgresql(side: PostgresqlSide) -> None:
     """As a reconciliation reads it."""
-    side.digest(Pace(None), lambda _: None)
+    side.digest(None, lambda _: None)
     side.release()
 
 
 def digest_of_mongodb(side: MongodbSide) -> None:
     """As a reconciliation reads it."""
     with Pairs() as pairs:
-        pairs.add("source", side.pairs(Pace(None), lambda _: None))
+        pairs.add("source", side.pairs(None, lambda _: None))
         pairs.digest("source", "marketplace")
     side.release()
 

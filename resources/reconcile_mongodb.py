@@ -17,7 +17,7 @@ from bson.datetime_ms import DatetimeMS
 from pymongo import MongoClient
 from pymongo.collection import Collection as MongoCollection
 
-from dropless.backfill.slices import Key, Pace
+from dropless.backfill.slices import SLICE_SECONDS, Key, Pace
 from dropless.contract import Contract, MongodbCollection, Source
 from dropless.databases import Document
 from dropless.endpoints import Endpoints
@@ -54,8 +54,10 @@ class MongodbSide:
         self.rows_read = 0
         self.seconds = 0.0
 
-    def pairs(self, pace: Pace, progress: Progress, *, keys_only: bool = False) -> Iterator[Pair]:
-        """Every document's key and hashes."""
+    def pairs(self, rate: float | None, progress: Progress, *, keys_only: bool = False) -> Iterator[Pair]:
+        """Every document's key and hashes; `rate` caps the documents a second."""
+        pace = Pace(rate)
+        chunk = CHUNK_ROWS if rate is None else max(1, int(rate * SLICE_SECONDS))
         with self._asked() as collection:
             fields = {"_id": 1} if keys_only else self._fields
             read = 0
@@ -69,7 +71,7 @@ class MongodbSide:
                     sums = (0, 0, 0) if isinstance(row, Refused) else hashes(key, row, self.split)[1:]
                     yield (self._source, key, bucket(key), *sums)
                 read += 1
-                if read == CHUNK_ROWS:
+                if read == chunk:
                     self._read(read, pace, progress)
                     time.sleep(pace.wait(time.monotonic()))
                     read = 0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date, timedelta
+from queue import SimpleQueue
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-from dropless.backfill.slices import Key, Pace
+from dropless.backfill.slices import SLICE_SECONDS, Key, Pace
 from dropless.contract import Contract, PostgresqlTable, Source
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
@@ -25,8 +27,9 @@ from resources import postgresql_catalogue as catalogue
 from resources import source_connections
 from resources.postgresql_catalogue import Table
 
-CHUNK_ROWS: Final = 50_000
+CHUNK_ROWS: Final = 100_000
 KEYS_AT_ONCE: Final = 2_000
+WORKERS: Final = 2
 _INFINITE: Final = 2**63 - 1
 _UNIX_DAY = date(1970, 1, 1)
 
@@ -58,20 +61,40 @@ class PostgresqlSide:
         """Which columns the database writes by itself."""
         return self._written()[0].split
 
-    def digest(self, pace: Pace, progress: Progress, *, keys_only: bool = False) -> Digest:
-        """The digest of the whole table, block by block."""
-        rows, types, mapping = self._written()
+    def digest(self, rate: float | None, progress: Progress, *, keys_only: bool = False) -> Digest:
+        """The digest of the whole table, block by block; `rate` caps the rows a second.
+
+        Without a rate two connections read the same snapshot.
+        """
+        pace, workers = Pace(rate), WORKERS if rate is None else 1
+        rows = self._written()[0]
+        make = in_postgresql.counts if keys_only else in_postgresql.digests
         found = Digest()
-        with self._asked() as connection:
-            connection.execute("begin isolation level repeatable read, read only")
-            for condition in self._chunks(connection):
-                time.sleep(pace.wait(time.monotonic()))
-                make = in_postgresql.counts if keys_only else in_postgresql.digests
+
+        def one(condition: sql.Composable) -> tuple[list[Any], list[Any]]:
+            connection = free.get()
+            try:
                 parts = connection.execute(make(rows, self._table, condition)).fetchall()
-                read = sum(int(each[1]) for each in parts)
-                found.extend((each[0], each[1:]) for each in parts)
-                if not keys_only and rows.split.fetched:
-                    found.extend(self._fetched(connection, rows, types, mapping, condition))
+                fetched = not keys_only and rows.split.fetched
+                return parts, list(self._fetched(connection, condition)) if fetched else []
+            finally:
+                free.put(connection)
+
+        free: SimpleQueue[psycopg.Connection[Any]] = SimpleQueue()
+        with self._asked() as connection, ExitStack() as others:
+            connection.execute("begin isolation level repeatable read, read only")
+            free.put(connection)
+            for _ in range(1, workers):
+                free.put(others.enter_context(closing(self._beside(connection))))
+            pool = others.enter_context(ThreadPoolExecutor(workers))
+            chunks = list(self._chunks(connection, CHUNK_ROWS if rate is None else max(1, int(rate * SLICE_SECONDS))))
+            for first in range(0, len(chunks), workers):
+                time.sleep(pace.wait(time.monotonic()))
+                read = 0
+                for parts, fetched in pool.map(one, chunks[first : first + workers]):
+                    read += sum(int(each[1]) for each in parts)
+                    found.extend((each[0], each[1:]) for each in parts)
+                    found.extend(fetched)
                 pace.begun(read, time.monotonic())
                 self.rows_read += read
                 progress(read)
@@ -97,16 +120,13 @@ class PostgresqlSide:
         self, conditions: Sequence[sql.Composable], *, keys_only: bool = False
     ) -> Iterator[tuple[str, int, int, int, int]]:
         """Key, bucket and hashes of the snapshot's rows that fulfil one of the conditions."""
-        rows, types, mapping = self._written()
+        rows = self._written()[0]
         with self._asked() as connection:
             for condition in conditions:
                 selected = connection.execute(in_postgresql.hashed(rows, self._table, condition))
-                found = {
-                    key: [place, high + more_high, low + more_low, fine]
-                    for key, place, high, low, fine, more_high, more_low in selected
-                }
+                found = {key: [place, high, low, fine] for key, place, high, low, fine in selected}
                 if rows.split.fetched and not keys_only:
-                    for key, more in self._fetched_rows(connection, rows, types, mapping, condition):
+                    for key, more in self._fetched_rows(connection, condition):
                         found[key] = [found[key][0], *(a + b for a, b in zip(found[key][1:], more[1:], strict=True))]
                 self.rows_read += len(found)
                 for key, (place, *sums) in found.items():
@@ -148,24 +168,15 @@ class PostgresqlSide:
         return [tuple(_typed(each[number], types[self._source.key[number]]) for number in order) for each in parts]
 
     def _fetched(
-        self,
-        connection: psycopg.Connection[Any],
-        rows: Written,
-        types: dict[str, str],
-        mapping: Mapped,
-        where: sql.Composable,
+        self, connection: psycopg.Connection[Any], where: sql.Composable
     ) -> Iterator[tuple[int, Sequence[int]]]:
-        for key, more in self._fetched_rows(connection, rows, types, mapping, where):
+        for key, more in self._fetched_rows(connection, where):
             yield bucket(key), (0, *more[1:])
 
     def _fetched_rows(
-        self,
-        connection: psycopg.Connection[Any],
-        rows: Written,
-        types: dict[str, str],
-        mapping: Mapped,
-        where: sql.Composable,
+        self, connection: psycopg.Connection[Any], where: sql.Composable
     ) -> Iterator[tuple[str, Sequence[int]]]:
+        rows, types, mapping = self._written()
         selected = sql.SQL(", ").join([rows.key, *(_wire(name, types[name]) for name in rows.origins)])
         half = Split(rows.split.fetched)
         query = sql.SQL("select {} from {} where ({}) and not {}")
@@ -173,13 +184,28 @@ class PostgresqlSide:
             row = {name: _value(text, types[name]) for name, text in zip(rows.origins, texts, strict=True)}
             yield key, hashes(key, mapping.columns(row, half.computed), half)
 
-    def _chunks(self, connection: psycopg.Connection[Any]) -> Iterator[sql.Composable]:
+    def _beside(self, connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+        """Another connection that sees the snapshot of this one."""
+        exported = connection.execute("select pg_export_snapshot()").fetchone()
+        other = self._connected()
+        other.execute("begin isolation level repeatable read, read only")
+        other.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(exported[0] if exported else "")))
+        return other
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        made = source_connections.postgresql(self._endpoints, self._origin)
+        for setting in ("datestyle to ISO", "timezone to UTC", "extra_float_digits to 1"):
+            # The last for servers before 12, which would round a double's text.
+            made.execute(sql.SQL("set ") + sql.SQL(setting))
+        return made
+
+    def _chunks(self, connection: psycopg.Connection[Any], rows: int) -> Iterator[sql.Composable]:
         query = """
             select pg_relation_size(c.oid) / current_setting('block_size')::bigint, c.reltuples, c.relpages
             from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = %s and c.relname = %s"""
         found = connection.execute(query, [self._name.schema, self._name.name]).fetchone()
         blocks, tuples, pages = found or (0, 0, 0)
-        each = max(1, int(CHUNK_ROWS / max(1.0, tuples / pages if pages and tuples > 0 else 50.0)))
+        each = max(1, int(rows / max(1.0, tuples / pages if pages and tuples > 0 else 50.0)))
         for first in range(0, max(blocks, 1), each):
             until = sql.SQL(" and ctid < {}::tid").format(sql.Literal(f"({first + each},0)"))
             # The last one is open: what came meanwhile is not in the snapshot anyway.
@@ -220,11 +246,7 @@ class PostgresqlSide:
         began = time.monotonic()
         with source_connections.answering_postgresql(self._origin.database):
             if self._connection is None or self._connection.closed:
-                self._connection = source_connections.postgresql(self._endpoints, self._origin)
-                self._connection.execute("set datestyle to ISO")
-                self._connection.execute("set timezone to UTC")
-                # Servers before 12 would round a double's text.
-                self._connection.execute("set extra_float_digits to 1")
+                self._connection = self._connected()
             yield self._connection
         self.seconds += time.monotonic() - began
 

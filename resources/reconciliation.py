@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
-from dropless.backfill.slices import Pace
 from dropless.contract import Contract, Source
 from dropless.endpoints import Endpoints
 from dropless.lag import Position
@@ -157,14 +156,13 @@ class Reconciliation:
 
     def _digest(self, side: PostgresqlSide | MongodbSide, pairs: Pairs, *, keys_only: bool) -> Digest | None:
         """The digest of a source that can sum up by itself; the rows of another go among the pairs."""
-        pace = Pace(self.limits.rate)
 
         def tell(rows: int) -> None:
             self.progress(Step("reading the sources", rows))
 
         if isinstance(side, PostgresqlSide):
-            return side.digest(pace, tell, keys_only=keys_only)
-        pairs.add(SOURCE, side.pairs(pace, tell, keys_only=keys_only))
+            return side.digest(self.limits.rate, tell, keys_only=keys_only)
+        pairs.add(SOURCE, side.pairs(self.limits.rate, tell, keys_only=keys_only))
         return None
 
     def _touch(self, pairs: Pairs) -> dict[str, set[str]]:

@@ -2,7 +2,8 @@
 
 A row has two texts. The coarse one holds everything but what is finer than a millisecond, which Pinot does not keep;
 the fine one holds the rest. Each begins with the row's key, so that two rows that swapped their values differ. Texts of
-a row's own are written with their length before them: no value can look like the end of another. Zero has no sign.
+a row's own are written with their length in bytes before them: no value can look like the end of another. Zero has no
+sign.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from dropless.contract.column_type import Kind
 
 SEPARATOR: Final = "\x1f"
 MODULUS: Final = 2**64
-BUCKET_DIGITS: Final = 4
-"""Hexadecimal digits of the key's MD5 that name its bucket: 65,536 buckets, some rows each with a million rows."""
+BUCKET_DIGITS: Final = 3
+"""Hexadecimal digits of the key's MD5 that name its bucket: 4,096 of them."""
 COARSE_US: Final = 1000
 """Microseconds in what Pinot keeps."""
 
@@ -43,7 +44,8 @@ NOTHING: Final = Hashes(0, 0, 0, 0)
 class Split:
     """Which columns a source's database writes canonically by itself, and which are fetched and written by us.
 
-    Both halves are hashed on their own, and the hashes added, so that it does not matter who wrote which.
+    Both halves are hashed on their own, and the hashes added, so that it does not matter who wrote which. Where all that
+    would be fetched is null, it adds nothing, and need not be fetched.
     """
 
     computed: tuple[Column, ...]
@@ -68,7 +70,7 @@ def coarse(kind: Kind, value: Any) -> str:
         return ""
     match kind:
         case Kind.STRING | Kind.JSON:
-            return f"{len(value)}:{value}"
+            return f"{len(value.encode())}:{value}"
         case Kind.TIMESTAMP:
             return str(towards_zero(value))
         case Kind.DOUBLE:
@@ -97,9 +99,11 @@ def bucket(key: str) -> int:
 
 def hashes(key: str, values: Values, split: Split) -> Hashes:
     """What a row adds to the digest of its bucket."""
-    start = f"{len(key)}:{key}"
+    start = f"{len(key.encode())}:{key}"
     high = low = finest = 0
     for columns in split.halves:
+        if columns is split.fetched and all(values[each.name] is None for each in columns):
+            continue
         text = SEPARATOR.join([start, *(coarse(each.type.kind, values[each.name]) for each in columns)])
         digest = md5(text.encode(), usedforsecurity=False).digest()
         high += int.from_bytes(digest[:8], "big")

@@ -46,12 +46,13 @@ def rows(relation: str, splits: Mapping[str, Split], *, milliseconds: bool = Fal
     for source, split in splits.items():
         high, low, finest = [], [], []
         for columns in split.halves:
+            nothing = columns is split.fetched and " and ".join(f"{quoted(each.name)} is null" for each in columns)
             coarse = f"md5({_text([_coarse(each, milliseconds=milliseconds) for each in columns])})"
-            high.append(_number(coarse, 1))
-            low.append(_number(coarse, 17))
+            high.append(_number(coarse, 1, nothing))
+            low.append(_number(coarse, 17, nothing))
             moments = [each for each in columns if each.type.kind is Kind.TIMESTAMP]
             if moments and not milliseconds:
-                finest.append(_number(f"md5({_text([_fine(each) for each in moments])})", 1))
+                finest.append(_number(f"md5({_text([_fine(each) for each in moments])})", 1, nothing))
         for name, found in (("high", high), ("low", low), ("fine", finest)):
             parts[name].append(f"when {_literal(source)} then {' + '.join(found) or '0::hugeint'}")
     cases = ", ".join(f"(case _source {' '.join(each)} else 0 end) as {name}" for name, each in parts.items())
@@ -60,19 +61,20 @@ def rows(relation: str, splits: Mapping[str, Split], *, milliseconds: bool = Fal
 
 
 def _text(columns: list[str]) -> str:
-    start = "length(_key) || ':' || _key"
+    start = "strlen(_key) || ':' || _key"
     return " || chr(31) || ".join([start, *(f"coalesce({each}, '')" for each in columns)])
 
 
-def _number(hexadecimal: str, first: int) -> str:
-    return f"('0x' || substr({hexadecimal}, {first}, 16))::ubigint::hugeint"
+def _number(hexadecimal: str, first: int, nothing: str | bool) -> str:
+    number = f"('0x' || substr({hexadecimal}, {first}, 16))::ubigint::hugeint"
+    return f"(case when {nothing} then 0 else {number} end)" if nothing else number
 
 
 def _coarse(column: Column, *, milliseconds: bool) -> str:
     name = quoted(column.name)
     match column.type.kind:
         case Kind.STRING | Kind.JSON:
-            return f"length({name}) || ':' || {name}"
+            return f"strlen({name}) || ':' || {name}"
         case Kind.TIMESTAMP:
             # DuckDB's // is cut toward zero.
             return f"{name}::varchar" if milliseconds else f"(epoch_us({name}) // {COARSE_US})::varchar"

@@ -68,18 +68,13 @@ def written(contract: Contract, source: Source, types: Mapping[str, str]) -> Wri
     parts = [_key_part(source, name, types) for name in source.key]
     key = sql.SQL(" || ',' || ").join(parts)
     prefixed = sql.SQL("{} || {}").format(sql.Literal(f"{source.name}:"), key)
-    known_absent = bool(origins) and all(
-        source.columns[each.name].default is None and each.type.kind is not Kind.TIMESTAMP for each in fetched
-    )
+    known_absent = bool(origins) and all(source.columns[each.name].default is None for each in fetched)
     split = Split(tuple(computed), tuple(fetched))
     return Written(split, prefixed, tuple(expressions), tuple(origins), known_absent)
 
 
 def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
-    """A select of `key, bucket, high, low, fine, more_high, more_low` of each row; the hashes are signed.
-
-    They are of the computed half; the last two of the fetched half where it is known to be null, and else 0.
-    """
+    """A select of `key, bucket, high, low, fine` of the computed half of each row; the hashes are signed."""
     columns = list(enumerate(zip(rows.split.computed, rows.computed, strict=True)))
     values = [sql.SQL("{} as {}").format(made, sql.Identifier(f"c{number}")) for number, (_, made) in columns]
     moments = [number for number, (column, _) in columns if column.type.kind is Kind.TIMESTAMP]
@@ -95,10 +90,9 @@ def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
     finest = sql.SQL("md5({})").format(_text(fine)) if fine else sql.SQL("null::text")
     # `offset 0` keeps the planner from writing an expression out once for each of its uses.
     query = """
-        select key, {bucket} as bucket, {high} as high, {low} as low, {fine} as fine,
-            coalesce({more_high}, 0) as more_high, coalesce({more_low}, 0) as more_low
+        select key, {bucket} as bucket, {high} as high, {low} as low, {fine} as fine
         from (
-            select key, md5({main}) as main, {finest} as fine, case when absent then md5({nulls}) end as nulls from (
+            select key, md5({main}) as main, {finest} as fine from (
                 select {values} from {table} where {condition} offset 0
             ) as made offset 0
         ) as written
@@ -108,14 +102,9 @@ def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
         high=_number("main", 1),
         low=_number("main", 17),
         fine=sql.SQL("coalesce({}, 0)").format(_number("fine", 1)),
-        more_high=_number("nulls", 1),
-        more_low=_number("nulls", 17),
         main=_text(main),
-        nulls=_text([sql.SQL("''")] * len(rows.split.fetched)),
         finest=finest,
-        values=sql.SQL(", ").join(
-            [sql.SQL("{} as key").format(rows.key), sql.SQL("{} as absent").format(rows.absent), *values]
-        ),
+        values=sql.SQL(", ").join([sql.SQL("{} as key").format(rows.key), *values]),
         table=table,
         condition=condition,
     )
@@ -123,10 +112,7 @@ def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
 
 def digests(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
     """A select of `bucket, count, high, low, fine`: the sums of the hashes."""
-    query = """
-        select bucket, count(*), sum(high) + sum(more_high), sum(low) + sum(more_low), sum(fine)
-        from ({}) as hashed group by bucket
-    """
+    query = "select bucket, count(*), sum(high), sum(low), sum(fine) from ({}) as hashed group by bucket"
     return sql.SQL(query).format(hashed(rows, table, condition))
 
 
@@ -147,8 +133,12 @@ def _bucket(key: Sql = sql.SQL("key")) -> sql.Composed:  # noqa: B008 - immutabl
 
 
 def _text(columns: Sequence[Sql]) -> sql.Composed:
-    start: list[Sql] = [sql.SQL("length(key) || ':' || key")]
-    return sql.SQL(" || chr(31) || ").join([*start, *(sql.SQL("coalesce({}, '')").format(each) for each in columns)])
+    # One function over all of them: a chain of operators would copy the text once for each.
+    parts = [
+        sql.SQL("octet_length(key) || ':' || key"),
+        *(sql.SQL("coalesce({}, '')").format(each) for each in columns),
+    ]
+    return sql.SQL("concat_ws(chr(31), {})").format(sql.SQL(", ").join(parts))
 
 
 def _number(column: str, first: int) -> sql.Composed:
@@ -203,7 +193,7 @@ def _of(column: Column, expression: Expression, origin: sql.Identifier, type_: s
     match column.type.kind:
         case Kind.STRING:
             text = sql.SQL("{}::text").format(origin) if type_ in INTEGERS else _as_text(origin, type_)
-            return None if text is None else sql.SQL("length({text}) || ':' || {text}").format(text=text)
+            return None if text is None else sql.SQL("octet_length({text}) || ':' || {text}").format(text=text)
         case Kind.INT | Kind.LONG:
             return None if type_ not in INTEGERS or expression.divide else sql.SQL("{}::text").format(origin)
         case Kind.DECIMAL:
@@ -213,7 +203,8 @@ def _of(column: Column, expression: Expression, origin: sql.Identifier, type_: s
         case Kind.BOOLEAN:
             return sql.SQL("{}::text").format(origin) if type_ == "boolean" else None
         case Kind.DATE:
-            return sql.SQL("to_char({}, 'YYYY-MM-DD')").format(origin) if type_ == "date" else None
+            # ISO by the session's setting.
+            return sql.SQL("{}::text").format(origin) if type_ == "date" else None
         case Kind.TIMESTAMP:
             return _moment(expression.timezone, origin, type_)
         case _:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from dropless.contract import Contract, load_contracts
@@ -20,7 +21,9 @@ Manifest = Mapping[str, Any]
 
 @cache
 def helm() -> Helm:
-    return Helm(tools(Settings.load()).helm, Path(mkdtemp(prefix="dropless-helm-")))
+    home = TemporaryDirectory(prefix="dropless-helm-")
+    atexit.register(home.cleanup)
+    return Helm(tools(Settings.load()).helm, Path(home.name))
 
 
 @cache
