@@ -44,8 +44,8 @@ NOTHING: Final = Hashes(0, 0, 0, 0)
 class Split:
     """Which columns a source's database writes canonically by itself, and which are fetched and written by us.
 
-    Both halves are hashed on their own, and the hashes added, so that it does not matter who wrote which. Where all that
-    would be fetched is null, it adds nothing, and need not be fetched.
+    Both halves are hashed on their own, and the hashes added, so that it does not matter who wrote which. Where all
+    that would be fetched is null, it adds nothing, and need not be fetched.
     """
 
     computed: tuple[Column, ...]

@@ -46,7 +46,8 @@ def rows(relation: str, splits: Mapping[str, Split], *, milliseconds: bool = Fal
     for source, split in splits.items():
         high, low, finest = [], [], []
         for columns in split.halves:
-            nothing = columns is split.fetched and " and ".join(f"{quoted(each.name)} is null" for each in columns)
+            nulls = [f"{quoted(each.name)} is null" for each in columns] if columns is split.fetched else []
+            nothing = " and ".join(nulls)
             coarse = f"md5({_text([_coarse(each, milliseconds=milliseconds) for each in columns])})"
             high.append(_number(coarse, 1, nothing))
             low.append(_number(coarse, 17, nothing))
@@ -65,7 +66,7 @@ def _text(columns: list[str]) -> str:
     return " || chr(31) || ".join([start, *(f"coalesce({each}, '')" for each in columns)])
 
 
-def _number(hexadecimal: str, first: int, nothing: str | bool) -> str:
+def _number(hexadecimal: str, first: int, nothing: str) -> str:
     number = f"('0x' || substr({hexadecimal}, {first}, 16))::ubigint::hugeint"
     return f"(case when {nothing} then 0 else {number} end)" if nothing else number
 
