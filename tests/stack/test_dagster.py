@@ -20,7 +20,7 @@ HEARTBEAT = names.heartbeat_topic("orders", "store")
 TICK_SECONDS = 30
 SENSORS = (
     *("alerts", "consumer_lag", "dead_letters", "drift_and_repair", "durability", "flow", "heartbeat", "processes"),
-    *("lake_merge", "retention"),
+    *("events", "lake_merge", "retention", "row_repairs"),
 )
 
 
