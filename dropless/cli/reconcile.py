@@ -109,7 +109,7 @@ def _show(told: Told) -> None:
         verdict = "[green]equal[/]" if each.sound else f"[bold red]{counts}{more}[/]"
         unsettled = f" ({each.unsettled:,} rows changed at every look)" if each.unsettled else ""
         console.print(
-            f"[bold]{report.table}[/]: {rows:,} rows of the sources against the {each.system}: {verdict}{unsettled}"
+            f"[bold]{report.table}[/]: {rows:,} rows of the sources against {each.place}: {verdict}{unsettled}"
         )
     load = "; ".join(f"{name} {each.rows:,} rows in {each.seconds:.1f} s" for name, each in report.load.items())
     console.print(

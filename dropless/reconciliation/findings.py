@@ -144,6 +144,11 @@ class Comparison:
     """Rows that changed at every look."""
 
     @property
+    def place(self) -> str:
+        """The system in a sentence: `Pinot`, `the lake`."""
+        return spoken(self.system)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Findings by what is wrong."""
         return dict(Counter(each.what.value for each in self.findings))
@@ -152,6 +157,11 @@ class Comparison:
     def sound(self) -> bool:
         """Whether nothing is wrong."""
         return not self.findings and not self.more
+
+
+def spoken(system: str) -> str:
+    """A system in a sentence."""
+    return "Pinot" if system == "pinot" else f"the {system}"
 
 
 @dataclass(frozen=True)

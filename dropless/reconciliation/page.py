@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import jinja2
 
-from dropless.reconciliation.findings import Report
+from dropless.reconciliation.findings import Report, spoken
 from dropless.reconciliation.history import Past
 
 if TYPE_CHECKING:
@@ -29,11 +29,9 @@ def page(report: Report, history: Sequence[Past]) -> str:
         loader=jinja2.PackageLoader("dropless.reconciliation"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     recent = [each for each in history if set(each.sources) == set(report.rows)][-PLOTTED:]
-    systems = [each.system for each in report.comparisons]
     return environment.get_template("reconciliation.html.j2").render(
         report=report,
         began=_moment(report.began),
-        systems=systems,
         shown=report.findings[:SHOWN],
         more=max(0, len(report.findings) - SHOWN),
         stages=list(dict.fromkeys(stage for fence in report.fences for stage in fence)),
@@ -56,7 +54,7 @@ def _counts(axes: Axes, history: Sequence[Past]) -> None:
             rows = [each.rows.get(system, {}).get(source) for each in history]
             if any(each is not None for each in rows):
                 values = [float("nan") if each is None else each for each in rows]
-                axes.plot(at, values, marker=mark, color=f"C{number}", label=f"{source} in the {system}", alpha=0.7)  # type: ignore[arg-type]  # matplotlib takes moments
+                axes.plot(at, values, marker=mark, color=f"C{number}", label=f"{source} in {spoken(system)}", alpha=0.7)  # type: ignore[arg-type]  # matplotlib takes moments
 
 
 def _lags(axes: Axes, report: Report) -> None:

@@ -57,13 +57,13 @@ def written(folder: Path, *reports: Report) -> str:
 
 def test_a_green_page_tells_what_agrees_and_what_it_took(tmp_path: Path) -> None:
     with opened(written(tmp_path, SOUND)) as shown:
-        assert shown.inner_text("#verdict") == "The sources, lake and pinot agree on 1,999 rows."
+        assert shown.inner_text("#verdict") == "The sources, the lake and Pinot agree on 1,999 rows."
         [store, webshop] = [row.split("\t") for row in shown.locator("#comparisons tbody tr").all_inner_texts()]
         assert store == ["store", "1,000", "1,000", "1,000", "1,010", "0.3"]
         assert webshop == ["webshop", "999", "990", "990", "1,005", "0.3"]
         text = shown.inner_text("body")
         assert "9 this time" in text
-        assert "2 of them changed at every look in the pinot" in text
+        assert "2 of them changed at every look in Pinot" in text
         assert "1 rows of the sources are dead letters" in text
         assert shown.locator("#findings").count() == 0
         widths = shown.evaluate("[...document.images].map(each => each.naturalWidth)")
