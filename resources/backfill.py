@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
-
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from typing import Final
 
 from dropless import names
 from dropless.backfill import signals
@@ -22,9 +20,10 @@ from dropless.backfill.slices import Key, Pace, Range, Selection
 from dropless.backfill.state import Plan, State, state
 from dropless.contract import Contract, Source
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, NotReady, Unreachable
+from dropless.errors import DroplessError, NotReady
 from resources.backfill_origin import origin_of
 from resources.backfill_stream import SignalStream
+from resources.waiting import patiently
 
 POLL_SECONDS: Final = 0.05
 LOOK_SECONDS: Final = 0.5
@@ -46,7 +45,6 @@ class Step:
 
 
 Progress = Callable[[Step], None]
-Answer = TypeVar("Answer")
 
 
 class Backfill:
@@ -83,9 +81,9 @@ class Backfill:
         """
         with self._driving():
             self._settle()
-            _patiently(lambda: self._origin.forget(list(self._written())))
-            last = _patiently(lambda: self._origin.last(selection))
-            rows = _patiently(lambda: self._origin.count(selection))
+            patiently(lambda: self._origin.forget(list(self._written())))
+            last = patiently(lambda: self._origin.last(selection))
+            rows = patiently(lambda: self._origin.count(selection))
             plan = Plan(uuid.uuid4().hex, selection, rows, last or (), rate)
             self._note(plan, Note.BEGUN, 0, plan.kept())
             return self._go(plan, None, 0) if last else self._end(plan, Note.COMPLETED, 0)
@@ -154,11 +152,11 @@ class Backfill:
     def _slice(self, plan: Plan, within: Range, done: int) -> None:
         found_none = 0
         while self._keys(plan, 1, within):
-            condition = _patiently(lambda: self._origin.condition(plan.selection, within))
+            condition = patiently(lambda: self._origin.condition(plan.selection, within))
             ours = {"backfill": plan.id, "after": within.after, "done": done, "at": time.time()}
             signal = signals.execute(uuid.uuid4().hex, self._origin.collection, condition, ours)
             following = Following(signal.id, self._out)
-            _patiently(lambda sent=signal: self._origin.send(sent))  # type: ignore[misc]
+            patiently(lambda sent=signal: self._origin.send(sent))  # type: ignore[misc]
             verdict = self._followed(following)
             self._out = set(following.out)
             self._tidy(signal.id)
@@ -187,7 +185,7 @@ class Backfill:
         """Until signals come out of the connector, and nothing is left of what an earlier driver began."""
         before = self._written().keys()
         signal = signals.probe(uuid.uuid4().hex)
-        _patiently(lambda: self._origin.send(signal))
+        patiently(lambda: self._origin.send(signal))
         self._out = set(before)
         began = time.monotonic()
         while True:
@@ -212,7 +210,7 @@ class Backfill:
             for each in self._written().values()
             if each.id in self._out and each.type != signals.LOG and each.id != newest
         ]
-        _patiently(lambda: self._origin.forget(gone))
+        patiently(lambda: self._origin.forget(gone))
 
     def _told(self) -> Note:
         found = self.state()
@@ -225,10 +223,10 @@ class Backfill:
         return found
 
     def _keys(self, plan: Plan, rows: int, within: Range) -> list[Key]:
-        return _patiently(lambda: self._origin.slice(plan.selection, rows, within))
+        return patiently(lambda: self._origin.slice(plan.selection, rows, within))
 
     def _written(self) -> dict[str, signals.Signal]:
-        return _patiently(self._origin.written)
+        return patiently(self._origin.written)
 
     def _end(self, plan: Plan, what: Note, done: int) -> Step:
         self._note(plan, what, done)
@@ -240,7 +238,7 @@ class Backfill:
         ours = {"backfill": plan.id, "done": done, "at": time.time(), **(more or {})}
         text = f"dropless backfill of {self._connector}: {what.value}, {done} of {plan.rows} rows"
         signal = signals.note(uuid.uuid4().hex, what, text, ours)
-        _patiently(lambda: self._origin.send(signal))
+        patiently(lambda: self._origin.send(signal))
 
     @contextmanager
     def _driving(self) -> Iterator[None]:
@@ -260,14 +258,3 @@ class Backfill:
                     "and `dropless backfill stop` ends it."
                 ) from None
             yield
-
-
-def _patiently(ask: Callable[[], Answer]) -> Answer:
-    """Ask a database that may be restarting."""
-    retrying = Retrying(
-        retry=retry_if_exception_type(Unreachable),
-        stop=stop_after_delay(SILENCE_SECONDS),
-        wait=wait_exponential(multiplier=0.2, max=5),
-        reraise=True,
-    )
-    return retrying(ask)

@@ -27,6 +27,7 @@ from resources.cluster import shared_view
 from resources.committed import CommittedReader
 from resources.peek import only_markers
 from resources.progress import Progress
+from resources.waiting import patiently
 
 PASS_SECONDS: Final = 180.0
 LOOK_SECONDS: Final = 0.2
@@ -68,9 +69,9 @@ class Fences:
             list(pool.map(self._captured, self._sources))
         seconds = {"captured": time.monotonic() - began}
         raw = [names.raw_topic(self._contract.name, each.name) for each in self._sources]
-        self._reached(self._readers[Stage.UNION], self._view.ends(self._view.partitions(raw)))
+        self._reached(self._readers[Stage.UNION], self._ends(raw))
         seconds[Stage.UNION.value] = time.monotonic() - began
-        unified = self._view.ends(self._view.partitions([names.unified_topic(self._contract.name)]))
+        unified = self._ends([names.unified_topic(self._contract.name)])
         for stage in stages:
             self._reached(self._readers[stage], unified)
             seconds[stage.value] = time.monotonic() - began
@@ -85,14 +86,18 @@ class Fences:
 
     def shown(self) -> dict[Position, int]:
         """How far Pinot has read the unified topic at least."""
-        return {(each.topic, each.partition): each.position for each in self._progress.lag(self._readers[Stage.PINOT])}
+        lags = patiently(lambda: self._progress.lag(self._readers[Stage.PINOT]))
+        return {(each.topic, each.partition): each.position for each in lags}
+
+    def _ends(self, topics: Sequence[str]) -> dict[Position, int]:
+        return patiently(lambda: self._view.ends(self._view.partitions(topics)))
 
     def _captured(self, source: Source) -> None:
         signal = signals.probe(uuid.uuid4().hex, "dropless reconciles")
         topic = names.signal_topic(self._contract.name, source.name)
         with closing(origin_of(self._endpoints, self._contract, source)) as origin:
             with SignalStream(self._endpoints, topic) as stream:
-                origin.send(signal)
+                patiently(lambda: origin.send(signal))
                 deadline = time.monotonic() + PASS_SECONDS
                 while signal.id not in {each.signal.id for each in stream.poll(0.05)}:
                     if time.monotonic() > deadline:
@@ -100,14 +105,14 @@ class Fences:
                             f"A fence that was written to source {source.name!r} did not come out of its connector in "
                             f"{PASS_SECONDS:.0f} s: it is away, or in its first snapshot; `dropless status` tells."
                         )
-            origin.forget([signal.id])
+            patiently(lambda: origin.forget([signal.id]))
 
     def _reached(self, reader: Reader, ends: Mapping[Position, int]) -> None:
         deadline = time.monotonic() + PASS_SECONDS
         before: list[int] = []
         still = 0
         while True:
-            lags = self._progress.lag(reader)
+            lags = patiently(lambda: self._progress.lag(reader))
             behind = [each for each in lags if each.position + MARKER < ends.get((each.topic, each.partition), 0)]
             if not behind:
                 return

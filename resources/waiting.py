@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final, TypeVar
 
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_exponential
 
 from dropless.errors import NotReady, Unreachable
+
+PATIENCE_SECONDS: Final = 180.0
+"""A server that was killed comes back within this, and open transactions end."""
+
+Answer = TypeVar("Answer")
+
+
+def patiently(ask: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) -> Answer:
+    """The answer of a system that may be restarting.
+
+    Raises:
+        Unreachable: it still does not answer after so many seconds.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception_type(Unreachable),
+        stop=stop_after_delay(seconds),
+        wait=wait_exponential(multiplier=0.2, max=5),
+        reraise=True,
+    )
+    return retrying(ask)
 
 
 def until(what: str, missing: Callable[[], str | None], timeout_seconds: float) -> None:
