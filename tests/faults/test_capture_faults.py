@@ -39,7 +39,7 @@ DOCUMENTS = 1000
 # The keys of rows that are written by hand; the traffic and the COPYs leave them alone.
 FIRST_OPEN, FIRST_EMPTIED = 2_000_000, 3_000_000
 
-pytestmark = pytest.mark.timeout(900 if LONG else 280)
+pytestmark = pytest.mark.timeout(1200 if LONG else 600)
 
 Fault = Callable[[Play], None]
 

@@ -23,7 +23,7 @@ SINGLE_RECORDS = 10
 # A busy machine may take its time between a log's turn and the end of its fsync.
 LATEST_FLUSH_SECONDS = 2.0
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

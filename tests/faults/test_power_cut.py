@@ -28,7 +28,7 @@ ENOUGH = 3 * durability.FLUSH_MESSAGES
 # A busy machine may take its time between a log's turn and the end of its fsync.
 LATEST_FLUSH_SECONDS = 2.0
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = pytest.mark.timeout(600)
 asks_the_kernel = pytest.mark.skipif(
     not kernel_tells(), reason="only Linux 6.5 and later tell which pages are not on the disk"
 )

@@ -18,7 +18,7 @@ from dropless.settings import Settings
 from resources.audit import Report, audit
 from resources.cluster import ClusterView
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def orders(settings: Settings) -> Contract:
     return declared(settings, "orders")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_everything_is_equal_ten_seconds_after_many_changes_of_all_kinds(endpoints: Endpoints, orders: Contract):
     summary = play(endpoints, Load(RATE, CHANGES / RATE, seed=3, odd=True))
     assert summary.changes >= 20_000

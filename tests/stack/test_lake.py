@@ -28,7 +28,7 @@ from dropless.errors import DroplessError
 from dropless.lake.store import Store, probe_conditional_put
 from dropless.settings import Settings
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 DROPLESS = [sys.executable, "-c", "from dropless.cli import main; main()"]
 
 

@@ -44,7 +44,7 @@ from dropless.lake.store import Store
 from dropless.lake.table import ChangesTable
 from dropless.settings import Settings
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 FILES, ROWS = 4, 50_000
 BUYER = "ada.lovelace@example.org"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

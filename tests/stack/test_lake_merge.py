@@ -17,7 +17,7 @@ from dropless.lake.merge import Merge
 from dropless.lake.store import Store
 from resources.lake_audit import audit_lake
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 def test_what_is_merged_is_the_newest_and_what_is_read_now_has_the_rest(lake: SmallLake):

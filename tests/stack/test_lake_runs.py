@@ -16,7 +16,7 @@ from dropless.lake.store import Store
 from dropless.reconciliation import newest
 from dropless.settings import Settings
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

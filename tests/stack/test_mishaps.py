@@ -32,7 +32,7 @@ from resources.audit import audit
 from resources.provisioning import adapters, preview, provision, survey
 from resources.waiting import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 CONTRACT = """
 type: pipeline_assets.components.UnifiedTable

@@ -18,7 +18,7 @@ from dropless.settings import PROJECT, Settings
 NOTEBOOK = PROJECT / "examples" / "yesterdays_orders.ipynb"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_the_example_notebook_runs_and_plots(settings: Settings, endpoints: Endpoints, tmp_path: Path):
     contract = declared(settings, "orders")
     store = Store.pipeline(endpoints)

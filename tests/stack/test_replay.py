@@ -18,7 +18,7 @@ from dropless.settings import Settings
 from resources.audit import audit
 from resources.replay import dead_letters, replay
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
