@@ -194,7 +194,8 @@ def error(code: int, *, retriable: bool = False, txn_requires_abort: bool = Fals
     ("faults", "remade"),
     [
         pytest.param({"commit": {2: "abort", 4: "abort"}}, 0, id="aborted"),
-        pytest.param({"offsets": {3: "abort"}}, 0, id="offsets-refused"),
+        # A broker that has seen nothing of the transaction yet may refuse to abort it: then the producer goes, too.
+        pytest.param({"offsets": {3: "abort"}}, {0, 1}, id="offsets-refused"),
         pytest.param({"commit": {2: "abort"}, "abort": {1: "unknown"}}, 1, id="abort-fails-too"),
         pytest.param({"commit": {3: "unknown before"}}, 1, id="not-committed-and-nobody-knows"),
         pytest.param({"commit": {3: "unknown after", 5: "unknown after"}}, 2, id="committed-and-nobody-knows"),
@@ -202,12 +203,12 @@ def error(code: int, *, retriable: bool = False, txn_requires_abort: bool = Fals
     ],
 )
 def test_whatever_a_commit_says_each_record_comes_once(
-    union: SmallUnion, faults: dict[str, dict[int, str]], remade: int
+    union: SmallUnion, faults: dict[str, dict[int, str]], remade: int | set[int]
 ):
     told = run_here(union, faults)
     union.audit()
     assert not any(faults.values()), "a fault was never met"
-    assert told["producers_remade"] == remade
+    assert told["producers_remade"] in (remade if isinstance(remade, set) else {remade})
 
 
 def run_here(union: SmallUnion, faults: dict[str, dict[int, str]]) -> dict[str, Any]:
