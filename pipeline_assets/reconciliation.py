@@ -7,24 +7,28 @@ import dagster as dg
 from dropless.contract import Contract
 from dropless.declared import declared
 from dropless.errors import DroplessError
-from dropless.reconciliation.findings import Comparison
+from dropless.reconciliation.findings import Comparison, Tier
 from pipeline_assets import keys
 from pipeline_assets.installation import Installation
 from pipeline_assets.presentation import table as markdown
-from pipeline_assets.row_repair import MAX_RUNTIME_SECONDS, Teller, repair_rows, row_repairs
+from pipeline_assets.row_repair import MAX_RUNTIME_SECONDS, repair_rows, row_repairs
+from pipeline_assets.teller import Teller
 from pipeline_assets.verdict import Verdict
 from resources import reconcile_lake, reconcile_pinot, reconciled
 from resources.backfills import chosen
 from resources.reconciled import Told
-from resources.reconciliation import Limits, Tier
+from resources.reconciliation import Limits
 
 SHOWN = 20
-JOBS: Sequence[tuple[str, Tier, str]] = (("count_rows", "counts", "the keys"), ("reconcile", "full", "every value"))
-CHECKS: Mapping[Tier, str] = {"counts": "has_every_row", "full": "agrees_with_the_sources"}
+JOBS: Sequence[tuple[str, Tier, str]] = (
+    ("count_rows", Tier.COUNTS, "the keys"),
+    ("reconcile", Tier.FULL, "every value"),
+)
+CHECKS: Mapping[Tier, str] = {Tier.COUNTS: "has_every_row", Tier.FULL: "agrees_with_the_sources"}
 DESCRIPTIONS: Mapping[Tier, str] = {
-    "counts": "Every row that the sources have is here, and no other: keys are counted by ranges while rows flow, and "
-    "only what differs at two fences counts.",
-    "full": "Every value is what the sources say: digests of all rows are compared while rows flow, and only what "
+    Tier.COUNTS: "Every row that the sources have is here, and no other: keys are counted by ranges while rows flow, "
+    "and only what differs at two fences counts.",
+    Tier.FULL: "Every value is what the sources say: digests of all rows are compared while rows flow, and only what "
     "differs at two fences counts.",
 }
 

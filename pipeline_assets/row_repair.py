@@ -1,6 +1,5 @@
 """The repair of rows that differ from their sources, asked for by a finding or by a person."""
 
-import time
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
@@ -9,36 +8,18 @@ from dropless.contract import Contract
 from dropless.declared import declared
 from dropless.errors import DroplessError
 from dropless.reconciliation import history
-from dropless.reconciliation.findings import Report
+from dropless.reconciliation.findings import Report, Tier
 from pipeline_assets.installation import Installation
 from pipeline_assets.presentation import table as markdown
 from pipeline_assets.sensors import watching
+from pipeline_assets.teller import Teller
 from resources import reconciled
 from resources.backfills import chosen
-from resources.reconciliation import Limits, Step
+from resources.reconciliation import Limits
 
-LOG_SECONDS = 10.0
 SHOWN = 20
 # A table of a hundred million rows with a rate takes a night.
 MAX_RUNTIME_SECONDS = 24 * 3600
-
-
-class Teller:
-    """Progress in the run's log, now and then."""
-
-    def __init__(self, log: dg.DagsterLogManager) -> None:
-        """Of one run."""
-        self._log = log
-        self._rows: dict[str, int] = {}
-        self._said = ("", 0.0)
-
-    def __call__(self, step: Step) -> None:
-        """Tell of a step, if it is time."""
-        self._rows[step.what] = self._rows.get(step.what, 0) + step.rows
-        if step.what != self._said[0] or time.monotonic() - self._said[1] > LOG_SECONDS:
-            self._said = step.what, time.monotonic()
-            rows = self._rows[step.what]
-            self._log.info(f"{step.what}: {rows:,} rows" if rows else step.what)
 
 
 class RepairRowsConfig(dg.Config):
@@ -107,7 +88,7 @@ def row_repairs(contracts: Sequence[Contract]) -> dg.SensorDefinition:
         if not settings.repairs:
             return
         for name in willing:
-            past = [each for each in history.load(settings.reconciliations(name)) if each.tier == "full"]
+            past = [each for each in history.load(settings.reconciliations(name)) if each.tier is Tier.FULL]
             # What a repair left is for a person: it would only be left again.
             if past and not past[-1].sound and (len(past) == 1 or past[-2].sound):
                 config = {"ops": {"mend_rows": {"config": {"table": name}}}}

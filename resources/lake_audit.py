@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from dropless.contract import Contract
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.lake.current import register_computed
-from dropless.lake.engine import connect
+from dropless.lake.engine import bounded
 from dropless.lake.merged import MergedTable
 from dropless.lake.pending import pending
 from dropless.lake.result import sentences
@@ -30,7 +29,6 @@ from resources.cluster import ClusterView
 from resources.committed import CommittedReader, Progress
 
 ROWS_AT_ONCE = 100_000
-MEMORY = "512MB"
 SHOWN = 3
 _ORIGINS = pa.schema([("_topic", pa.string()), ("_partition", pa.int32()), ("_offset", pa.int64())])
 
@@ -64,9 +62,7 @@ def audit_lake(
     folder = names.changes_table(contract.name)
     try:
         changes = DeltaTable(store.uri(folder), storage_options=store.delta_options(patient=False))
-        with tempfile.TemporaryDirectory(prefix="dropless-audit-") as spill, connect() as database, sentences():
-            database.execute(f"set memory_limit = '{MEMORY}'")
-            database.execute(f"set temp_directory = '{spill}'")
+        with bounded() as database, sentences():
             rows = _read_topic(database, endpoints, contract, changes, progress)
             database.register("changes", live(store, folder, changes))
             findings = [*_against_topic(database), *_current(database, store, contract, changes)]

@@ -21,7 +21,7 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.lag import Position
 from dropless.lake.current import register_now
-from dropless.lake.engine import connect, quoted
+from dropless.lake.engine import bounded, quoted
 from dropless.lake.store import Store
 from dropless.lake.table import application
 from dropless.reconciliation.canonical import Split, Values
@@ -29,7 +29,6 @@ from dropless.reconciliation.pairs import Pairs
 from dropless.union.moments import EPOCH, MICROSECOND
 
 NAME: Final = "lake"
-MEMORY: Final = "512MB"
 
 
 class Unreadable(DroplessError):
@@ -63,8 +62,7 @@ class LakeSide:
             Unreadable | DroplessError: as `collect`.
         """
         columns = ", ".join(["_key", *(quoted(each.name) for each in self._contract.columns)])
-        with self._answering(), connect() as database:
-            database.execute(f"set memory_limit = '{MEMORY}'")
+        with self._answering(), bounded() as database:
             self._register(database)
             database.register("wanted", pa.table({"_key": sorted(keys)}))
             select = f"select {columns} from {quoted(self._contract.name)} semi join wanted using (_key)"  # noqa: S608 - quoted
@@ -88,7 +86,7 @@ class LakeSide:
 
     def origins(self, keys: Collection[str]) -> dict[str, tuple[str, int, int]]:
         """The raw records (topic, partition, offset) that these rows were made of."""
-        with self._answering(), connect() as database:
+        with self._answering(), bounded() as database:
             self._register(database)
             database.register("wanted", pa.table({"_key": sorted(keys)}))
             columns = '_key, _topic, _partition, "_offset"'

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from bson import Binary, Decimal128, Int64, ObjectId, json_util
+from bson import Decimal128, Int64, ObjectId, json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from pymongo import MongoClient
@@ -22,6 +22,7 @@ from dropless.contract import Contract, MongodbCollection, Source
 from dropless.databases import Document
 from dropless.endpoints import Endpoints
 from dropless.reconciliation.canonical import Split, Values, bucket, hashes
+from dropless.reconciliation.keys import parts_of
 from dropless.reconciliation.mapped import Refused, mapped
 from dropless.reconciliation.pairs import Pair
 from dropless.union.envelope import PREFIX_END, key_part
@@ -30,6 +31,7 @@ from resources import source_connections
 
 BATCH: Final = 1000
 CHUNK_ROWS: Final = 10_000
+OBJECT_ID_DIGITS: Final = 24
 # Moments outside of the calendar are numbers, too, instead of errors.
 _CODEC: Final = CodecOptions[Document](tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_MS)
 
@@ -106,7 +108,7 @@ class MongodbSide:
     def _ids(self, keys: Collection[str]) -> Iterator[list[Any]]:
         ordered = sorted(keys)
         for first in range(0, len(ordered), BATCH):
-            yield [each for key in ordered[first : first + BATCH] for each in _ids(key.removeprefix(self._prefix))]
+            yield [each for key in ordered[first : first + BATCH] for each in _possible_ids(*parts_of(key))]
 
     def _read(self, rows: int, pace: Pace, progress: Progress) -> None:
         self.rows_read += rows
@@ -149,23 +151,21 @@ def _value(value: Any) -> Any:
             return {"$oid": str(value)}
         case Decimal128():
             return {"$numberDecimal": str(value)}
-        case Binary() | bytes():
-            return json_util.default(value, json_options=json_util.RELAXED_JSON_OPTIONS)
         case _:
             return json_util.default(value, json_options=json_util.RELAXED_JSON_OPTIONS)
 
 
-def _ids(text: str) -> Iterator[Any]:
-    """Every `_id` that a unified key may be of: its text does not tell the type."""
-    unescaped = text.replace("\\,", ",").replace("\\\\", "\\")
-    yield unescaped
-    if ObjectId.is_valid(unescaped) and len(unescaped) == len(str(ObjectId())):
-        yield ObjectId(unescaped)
+def _possible_ids(text: str) -> Iterator[Any]:
+    """Every `_id` that a unified key's part may be of: its text does not tell the type."""
+    yield text
+    # A text of twelve characters would count as the bytes of one.
+    if len(text) == OBJECT_ID_DIGITS and ObjectId.is_valid(text):
+        yield ObjectId(text)
     try:
-        number = int(unescaped)
+        number = int(text)
     except ValueError:
         try:
-            yield json_util.loads(unescaped)
+            yield json_util.loads(text)
         except ValueError:
             return
     else:

@@ -6,20 +6,20 @@ from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal
 from functools import partial
 from types import GenericAlias
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pyarrow as pa
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from dropless import pinot
 from dropless.contract import Column, Contract
 from dropless.contract.column_type import Kind
 from dropless.endpoints import Endpoints
-from dropless.errors import Recovering
 from dropless.reconciliation.canonical import COARSE_US, Split, Values
+from dropless.reconciliation.newest import selected
 from dropless.reconciliation.pairs import Pairs
 from dropless.union import canonical_json
 from dropless.union.outcome import Unmappable
+from resources.waiting import patiently
 
 NAME: Final = "pinot"
 PAGE_ROWS: Final = 50_000
@@ -29,7 +29,6 @@ TIMEOUT_SECONDS: Final = 30
 RECOVERY_SECONDS: Final = 60
 
 Progress = Callable[[int], None]
-Answer = TypeVar("Answer")
 
 _JSON_TYPES: Final = {
     Kind.STRING: str,
@@ -73,8 +72,8 @@ class PinotSide:
         """
         columns = () if keys_only else self._contract.columns
         table = self._contract.name
-        last = self._patiently(lambda: pinot.select(self._endpoints, f'select max("$docId") from "{table}"').value())  # noqa: S608
-        segments = self._patiently(
+        last = _recovered(lambda: pinot.select(self._endpoints, f'select max("$docId") from "{table}"').value())  # noqa: S608
+        segments = _recovered(
             lambda: pinot.select(self._endpoints, f'select distinctCount("$segmentName") from "{table}"').value()  # noqa: S608
         )
         if not isinstance(last, int | float) or last < 0:
@@ -110,31 +109,21 @@ class PinotSide:
         for listed in _listed(keys):
             ask = f"{query} ({listed}) limit {pinot.UNLIMITED}"
             row = tuple[str, str, int, int]
-            for key, *place in self._patiently(partial(pinot.select_as, self._endpoints, ask, row, TIMEOUT_SECONDS)):
+            for key, *place in _recovered(partial(pinot.select_as, self._endpoints, ask, row, TIMEOUT_SECONDS)):
                 found[key] = tuple(place)
         return found
 
     def _rows(self, columns: tuple[Column, ...], condition: str, sources: Collection[str]) -> list[tuple[Any, ...]]:
-        selected = ", ".join(['"_source"', '"_key"', *(_selected(each) for each in columns)])
+        wanted = ", ".join(['"_source"', '"_key"', *(selected(each) for each in columns)])
         # A source's name is lower-case letters, digits and underscores.
         among = ' and "_source" in ({})'.format(", ".join(f"'{each}'" for each in sources)) if sources else ""
         query = (
-            f'set enableNullHandling = true; select {selected} from "{self._contract.name}" '  # noqa: S608
+            f'set enableNullHandling = true; select {wanted} from "{self._contract.name}" '  # noqa: S608
             f'where "_deleted" = false and {condition}{among} limit {pinot.UNLIMITED}'
         )
         types = [_JSON_TYPES[each.type.kind] | None for each in columns]
         row = GenericAlias(tuple, (str, str, *types))
-        return self._patiently(lambda: pinot.select_as(self._endpoints, query, row, TIMEOUT_SECONDS))
-
-    @staticmethod
-    def _patiently(ask: Callable[[], Answer]) -> Answer:
-        retrying = Retrying(
-            retry=retry_if_exception_type(Recovering),
-            stop=stop_after_delay(RECOVERY_SECONDS),
-            wait=wait_exponential(multiplier=0.2, max=2),
-            reraise=True,
-        )
-        return retrying(ask)
+        return _recovered(lambda: pinot.select_as(self._endpoints, query, row, TIMEOUT_SECONDS))
 
     def _page(self, columns: tuple[Column, ...], rows: list[tuple[Any, ...]]) -> pa.Table:
         by_column = list(zip(*rows, strict=True))
@@ -145,15 +134,13 @@ class PinotSide:
         return pa.table(arrays, names=["_source", "_key", *(each.name for each in columns)])
 
 
+_recovered = partial(patiently, seconds=RECOVERY_SECONDS)
+
+
 def _listed(keys: Collection[str]) -> Iterator[str]:
     ordered = sorted(keys)
     for first in range(0, len(ordered), KEYS_AT_ONCE):
         yield ", ".join("'" + key.replace("'", "''") + "'" for key in ordered[first : first + KEYS_AT_ONCE])
-
-
-def _selected(column: Column) -> str:
-    # As a number: the text of a TIMESTAMP depends on the server's zone.
-    return f'cast("{column.name}" as long)' if column.type.kind is Kind.TIMESTAMP else f'"{column.name}"'
 
 
 def _wire(column: Column, value: Any, *, milliseconds: bool = False) -> Any:

@@ -68,13 +68,13 @@ class PostgresqlSide:
         """
         pace, workers = Pace(rate), WORKERS if rate is None else 1
         rows = self._written()[0]
-        make = in_postgresql.counts if keys_only else in_postgresql.digests
+        select = in_postgresql.keyed if keys_only else in_postgresql.hashed
         found = Digest()
 
         def one(condition: sql.Composable) -> tuple[list[Any], list[Any]]:
             connection = free.get()
             try:
-                parts = connection.execute(make(rows, self._table, condition)).fetchall()
+                parts = connection.execute(in_postgresql.summed(select(rows, self._table, condition))).fetchall()
                 fetched = not keys_only and rows.split.fetched
                 return parts, list(self._fetched(connection, condition)) if fetched else []
             finally:
@@ -121,16 +121,16 @@ class PostgresqlSide:
     ) -> Iterator[tuple[str, int, int, int, int]]:
         """Key, bucket and hashes of the snapshot's rows that fulfil one of the conditions."""
         rows = self._written()[0]
+        select = in_postgresql.keyed if keys_only else in_postgresql.hashed
         with self._asked() as connection:
             for condition in conditions:
-                selected = connection.execute(in_postgresql.hashed(rows, self._table, condition))
+                selected = connection.execute(select(rows, self._table, condition))
                 found = {key: [place, high, low, fine] for key, place, high, low, fine in selected}
                 if rows.split.fetched and not keys_only:
                     for key, more in self._fetched_rows(connection, condition):
                         found[key] = [found[key][0], *(a + b for a, b in zip(found[key][1:], more[1:], strict=True))]
                 self.rows_read += len(found)
-                for key, (place, *sums) in found.items():
-                    high, low, fine = (0, 0, 0) if keys_only else sums
+                for key, (place, high, low, fine) in found.items():
                     yield key, place, high, low, fine
 
     @property

@@ -96,12 +96,13 @@ class ReconcileRepair:
     def _mend(self, source: Source, wrong: Collection[str], extra: Mapping[str, Origin]) -> Iterator[Mended]:
         side = side_of(self.endpoints, self.contract, source)
         try:
-            again = set(wrong)
+            again, deleted = set(wrong), 0
             if extra:
                 self.progress(f"deleting {len(extra):,} rows that {source.name} does not have")
                 # Read now: the finding is some seconds old.
                 gone = extra.keys() - side.rows(extra.keys()).keys()
                 self._delete(source, {key: extra[key] for key in gone})
+                deleted = len(gone)
                 again |= side.rows(extra.keys()).keys()
             keys = side.backfill_keys(again) if again else []
         finally:
@@ -113,8 +114,8 @@ class ReconcileRepair:
                 backfill.run(Selection(keys=tuple(keys[first : first + KEYS_AT_ONCE])), None)
         if keys:
             yield Mended(f"rows of {source.name} read again", len(keys))
-        if extra:
-            yield Mended(f"rows deleted that {source.name} does not have", len(extra))
+        if deleted:
+            yield Mended(f"rows deleted that {source.name} does not have", deleted)
 
     def _origins(self, report: Report, keys: Collection[str]) -> dict[str, Origin]:
         """Where the newest change of each of these rows came from, as the system that has the row says."""

@@ -13,11 +13,11 @@ from dropless.endpoints import Endpoints
 from dropless.lake.store import Store
 from dropless.passwords import write
 from dropless.reconciliation import history
-from dropless.reconciliation.findings import Report
+from dropless.reconciliation.findings import Report, Tier
 from dropless.reconciliation.page import page
 from dropless.settings import Settings
 from resources.reconcile_repair import Mended, ReconcileRepair
-from resources.reconciliation import Limits, Progress, Reconciliation, Step, Tier
+from resources.reconciliation import Limits, Progress, Reconciliation, Step
 
 PAGES_KEPT: Final = 50
 REPAIRS: Final = 5
@@ -91,13 +91,14 @@ def repair(
     mend = ReconcileRepair(
         Endpoints.local(settings), contract, settings.backfills, lambda what: progress(Step(what))
     ).mend
-    before = found or reconcile(settings, contract, sources, "full", limits, progress=progress).report
+    before = found or reconcile(settings, contract, sources, Tier.FULL, limits, progress=progress).report
     report, mended = before, list[Mended]()
     for _ in range(REPAIRS):
+        beyond = any(each.more for each in report.comparisons)
         mended += mend(report)
-        after = reconcile(settings, contract, sources, "full", limits, progress=progress)
+        after = reconcile(settings, contract, sources, Tier.FULL, limits, progress=progress)
         report = after.report
-        # Beyond the limit of differences there is more to find.
-        if report.sound or not any(each.more for each in before.comparisons):
+        # Beyond the limit of differences there was more to find.
+        if report.sound or not beyond:
             break
     return Proof(before, tuple(mended), after)

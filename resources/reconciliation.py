@@ -7,14 +7,14 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from dropless.contract import Contract, Source
 from dropless.endpoints import Endpoints
 from dropless.lag import Position
 from dropless.readers import Stage
-from dropless.reconciliation.canonical import Digest, Values
-from dropless.reconciliation.findings import Comparison, Finding, Load, Report, Suspects, Wrong, compared
+from dropless.reconciliation.canonical import Digest, Values, differing_keys
+from dropless.reconciliation.findings import Comparison, Finding, Load, Report, Suspects, Tier, Wrong, compared
 from dropless.reconciliation.keys import source_of
 from dropless.reconciliation.mapped import Refused
 from dropless.reconciliation.pairs import Pairs
@@ -25,7 +25,6 @@ from resources.reconcile_mongodb import MongodbSide
 from resources.reconcile_pinot import PinotSide
 from resources.reconcile_postgresql import PostgresqlSide
 
-Tier = Literal["counts", "full"]
 SYSTEMS: Final = (reconcile_lake.NAME, reconcile_pinot.NAME)
 SOURCE: Final = "source"
 MAX_DIFFERENCES: Final = 10_000
@@ -71,7 +70,7 @@ class Reconciliation:
     endpoints: Endpoints
     contract: Contract
     sources: Sequence[Source]
-    tier: Tier = "full"
+    tier: Tier = Tier.FULL
     limits: Limits = field(default_factory=Limits)
     progress: Progress = lambda _: None
 
@@ -124,7 +123,7 @@ class Reconciliation:
         )
 
     def _compare_all(self) -> None:
-        keys_only = self.tier == "counts"
+        keys_only = self.tier is Tier.COUNTS
         # None of them is far behind then; later looks need not wait for them.
         self._fence((Stage.PINOT, Stage.LAKE))
         with Pairs() as pairs:
@@ -144,11 +143,11 @@ class Reconciliation:
             )
             self._fence()
             touched = self._touch(pairs)
-            for name, side in self._sides.items():
-                digest = self._without(digests[name], side, touched.get(name, set()), pairs, keys_only=keys_only)
+            for name in self._sides:
+                digest = self._without(digests[name], name, touched[name], pairs, keys_only=keys_only)
                 for system in SYSTEMS:
                     if system not in self._lost:
-                        self._narrow(pairs, system, name, side, digest, keys_only=keys_only)
+                        self._narrow(pairs, system, name, digest, keys_only=keys_only)
 
     def _fence(self, stages: Sequence[Stage] = ()) -> None:
         self.progress(Step("waiting for a fence"))
@@ -183,13 +182,13 @@ class Reconciliation:
     def _without(
         self,
         digest: Digest | None,
-        side: PostgresqlSide | MongodbSide,
+        name: str,
         touched: set[str],
         pairs: Pairs,
         *,
         keys_only: bool,
     ) -> Digest:
-        name = next(name for name, each in self._sides.items() if each is side)
+        side = self._sides[name]
         if digest is None or not isinstance(side, PostgresqlSide):
             found = pairs.digest(SOURCE, name)
             self._rows[SOURCE][name] = found.rows + len(touched)
@@ -205,7 +204,6 @@ class Reconciliation:
         pairs: Pairs,
         system: str,
         name: str,
-        side: PostgresqlSide | MongodbSide,
         digest: Digest,
         *,
         keys_only: bool,
@@ -218,22 +216,13 @@ class Reconciliation:
         if not buckets:
             return
         self.progress(Step(f"narrowing {len(buckets):,} ranges"))
+        side = self._sides[name]
         if isinstance(side, PostgresqlSide):
             ours = {key: sums for key, _, *sums in side.in_buckets(buckets, keys_only=keys_only)}
         else:
             ours = {key: sums for key, *sums in pairs.in_buckets(SOURCE, name, buckets)}
-        theirs: dict[str, list[int]] = {}
-        doubled: set[str] = set()
-        for key, *sums in pairs.in_buckets(system, name, buckets):
-            if key in theirs:
-                doubled.add(key)
-            theirs[key] = sums
-        until = None if exact else 2
-        differing = doubled | {
-            key
-            for key in ours.keys() | theirs.keys()
-            if _unsigned(ours.get(key), until) != _unsigned(theirs.get(key), until)
-        }
+        theirs = ((key, sums) for key, *sums in pairs.in_buckets(system, name, buckets))
+        differing = differing_keys(ours, theirs, exact=exact)
         touched = self._suspects.strikes.keys()
         ordered = [key for key in sorted(differing) if (system, key) not in touched]
         self._suspects.suspect(system, ordered[: self.limits.differences], 1)
@@ -305,10 +294,6 @@ def side_of(endpoints: Endpoints, contract: Contract, source: Source) -> Postgre
     if source.mongodb:
         return MongodbSide(endpoints, contract, source, source.mongodb)
     raise AssertionError(source.name)
-
-
-def _unsigned(sums: Sequence[int] | None, until: int | None) -> list[int] | None:
-    return None if sums is None else [each % 2**64 for each in sums[:until]]
 
 
 def _ordinal(number: int) -> str:

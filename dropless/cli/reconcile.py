@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from dropless.cli.as_json import AsJson, write_json
 from dropless.contract import load_contracts
 from dropless.declared import declared
+from dropless.reconciliation.findings import Tier
 from dropless.settings import Settings
 from resources import reconciled
 from resources.backfills import chosen
@@ -28,13 +27,6 @@ FINDINGS = 3
 SHOWN = 20
 
 
-class Tier(StrEnum):
-    """How much is compared."""
-
-    COUNTS = "counts"
-    FULL = "full"
-
-
 def reconcile(
     *,
     table: Annotated[str | None, typer.Option(help="One unified table; all of them otherwise.")] = None,
@@ -42,7 +34,7 @@ def reconcile(
     tier: Annotated[Tier, typer.Option(help="Keys only, or every value.")] = Tier.FULL,
     rate: Annotated[float | None, typer.Option(help="Rows a second that are read of each source.", min=1)] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what is found, and prove it.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare every row of the sources with Pinot and the lake; exit code 3 when something differs twice.
 
@@ -54,7 +46,7 @@ def reconcile(
     for contract in contracts:
         sources = chosen(contract, source or [])
         with _shown(contract.name) as show:
-            found = reconciled.reconcile(settings, contract, sources, tier.value, Limits(rate=rate), progress=show)
+            found = reconciled.reconcile(settings, contract, sources, tier, Limits(rate=rate), progress=show)
             if repair and not found.report.sound:
                 proof = reconciled.repair(
                     settings, contract, sources, Limits(rate=rate), progress=show, found=found.report
@@ -67,8 +59,7 @@ def reconcile(
         if not as_json:
             _show(found)
     if as_json:
-        reports = [each.report for each in told]
-        sys.stdout.buffer.write(orjson.dumps(reports, option=orjson.OPT_APPEND_NEWLINE))
+        write_json([each.report for each in told])
     if not all(each.report.sound for each in told):
         raise typer.Exit(FINDINGS)
 

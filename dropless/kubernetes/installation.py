@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dropless.errors import DroplessError
 
-SYSTEMS: Final = (
-    "zookeeper",
-    "kafka",
-    "kafka-connect",
-    "schema-registry",
-    "rest-proxy",
-    "ksqldb",
-    "postgresql",
-    "mongodb",
-    "pinot",
-    "minio",
-    "lenses",
-    "dagster",
-)
 System = Literal[
     "zookeeper",
     "kafka",
@@ -38,6 +24,7 @@ System = Literal[
     "lenses",
     "dagster",
 ]
+SYSTEMS: Final[tuple[System, ...]] = get_args(System)
 Dns = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 # What an external system is told beside its address.

@@ -6,7 +6,6 @@ lie in the information of the commit that wrote them, so data and fingerprints c
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from dropless.errors import DroplessError
 from dropless.lake import catalogue
 from dropless.lake.built import Built, look
 from dropless.lake.dataset import Dataset
-from dropless.lake.engine import connect, quoted
+from dropless.lake.engine import bounded, quoted
 from dropless.lake.header import Partition
 from dropless.lake.reading import LakeTable
 from dropless.lake.result import sentences
@@ -162,9 +161,7 @@ class _State:
 @contextmanager
 def _inputs(store: Store, dataset: Dataset) -> Iterator[tuple[DuckDBPyConnection, int]]:
     """A database that knows the tables which the dataset reads, and the version of the first."""
-    with tempfile.TemporaryDirectory(prefix="dropless-curated-") as spill, connect() as database:
-        database.execute(f"set memory_limit = '{MEMORY}'")
-        database.execute(f"set temp_directory = '{spill}'")
+    with bounded(MEMORY) as database:
         versions = []
         for name in dataset.header.tables:
             table = LakeTable(store, catalogue.find(store, name))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
 import duckdb
 from duckdb import DuckDBPyConnection
 
 from dropless.errors import DroplessError
 from dropless.lake.result import Result, sentences
+
+MEMORY: Final = "512MB"
 
 
 def connect() -> DuckDBPyConnection:
@@ -18,6 +25,20 @@ def connect() -> DuckDBPyConnection:
     if connection.execute("select current_setting('enable_progress_bar')").fetchall() == [(True,)]:
         connection.execute("set enable_progress_bar = false")
     return connection
+
+
+def limit(connection: DuckDBPyConnection, spill: str, memory: str = MEMORY) -> None:
+    """Bound a connection's memory, however many rows there are; what does not fit goes to a folder."""
+    connection.execute(f"set memory_limit = '{memory}'")
+    connection.execute(f"set temp_directory = '{spill}'")
+
+
+@contextmanager
+def bounded(memory: str = MEMORY) -> Iterator[DuckDBPyConnection]:
+    """A connection with bounded memory, and a folder of its own for what does not fit."""
+    with tempfile.TemporaryDirectory(prefix="dropless-duckdb-") as spill, connect() as connection:
+        limit(connection, spill, memory)
+        yield connection
 
 
 def query(connection: DuckDBPyConnection, sql: str) -> Result:

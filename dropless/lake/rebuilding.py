@@ -17,7 +17,7 @@ from dropless import names
 from dropless.errors import DroplessError
 from dropless.lake.current import register_computed
 from dropless.lake.deltalog import added
-from dropless.lake.engine import connect, quoted
+from dropless.lake.engine import bounded, quoted
 from dropless.lake.merged import MERGED_UNTIL, MergedTable
 from dropless.lake.parquet import Written, write
 from dropless.lake.pending import row_schema
@@ -27,7 +27,6 @@ from dropless.lake.store import Store
 ATTEMPTS: Final = 5
 FILE_ROWS: Final = 1_000_000
 BATCH_ROWS: Final = 65_536
-MEMORY: Final = "512MB"
 
 
 def rebuild(store: Store, table: str) -> int:
@@ -57,8 +56,7 @@ def rebuild(store: Store, table: str) -> int:
 
 
 def _write(store: Store, table: str, folder: str, changes: DeltaTable, schema: pa.Schema) -> list[Written]:
-    with connect() as database:
-        database.execute(f"set memory_limit = '{MEMORY}'")
+    with bounded() as database:
         register_computed(database, "computed", live(store, folder, changes))
         columns = ", ".join(quoted(name) for name in schema.names)
         rows = database.sql(f"select {columns} from computed").to_arrow_reader(BATCH_ROWS)  # noqa: S608 - quoted

@@ -57,11 +57,11 @@ class Split:
         return cls(contract.columns)
 
     @property
-    def halves(self) -> Iterator[tuple[Column, ...]]:
-        """The columns of each half that there is: keys alone make one."""
-        yield self.computed
+    def halves(self) -> Iterator[tuple[tuple[Column, ...], bool]]:
+        """The columns of each half that there is, and whether nulls alone add nothing; keys alone make one."""
+        yield self.computed, False
         if self.fetched:
-            yield self.fetched
+            yield self.fetched, True
 
 
 def coarse(kind: Kind, value: Any) -> str:
@@ -101,8 +101,8 @@ def hashes(key: str, values: Values, split: Split) -> Hashes:
     """What a row adds to the digest of its bucket."""
     start = f"{len(key.encode())}:{key}"
     high = low = finest = 0
-    for columns in split.halves:
-        if columns is split.fetched and all(values[each.name] is None for each in columns):
+    for columns, optional in split.halves:
+        if optional and all(values[each.name] is None for each in columns):
             continue
         text = SEPARATOR.join([start, *(coarse(each.type.kind, values[each.name]) for each in columns)])
         digest = md5(text.encode(), usedforsecurity=False).digest()
@@ -144,3 +144,22 @@ class Digest:
             for each in self.buckets.keys() | other.buckets.keys()
             if self.buckets.get(each, NOTHING)[:compared] != other.buckets.get(each, NOTHING)[:compared]
         }
+
+
+def differing_keys(
+    ours: Mapping[str, Sequence[int]], theirs: Iterable[tuple[str, Sequence[int]]], *, exact: bool = True
+) -> set[str]:
+    """Keys whose hashes (high, low, fine) are not equal, or that are on one side only, or twice on theirs."""
+    compared = 3 if exact else 2
+
+    def hashes_of(sums: Sequence[int]) -> list[int]:
+        return [each % MODULUS for each in sums[:compared]]
+
+    left = {key: hashes_of(sums) for key, sums in ours.items()}
+    seen: set[str] = set()
+    found: set[str] = set()
+    for key, sums in theirs:
+        if key in seen or left.get(key) != hashes_of(sums):
+            found.add(key)
+        seen.add(key)
+    return found | (left.keys() - seen)

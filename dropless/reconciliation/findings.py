@@ -15,6 +15,15 @@ from dropless.reconciliation.canonical import COARSE_US, Values, towards_zero
 from dropless.reconciliation.mapped import Refused
 
 LONGEST_SHOWN: Final = 60
+STRIKES: Final = 2
+"""At so many looks a row has to differ."""
+
+
+class Tier(StrEnum):
+    """How much is compared."""
+
+    COUNTS = "counts"
+    FULL = "full"
 
 
 class Wrong(StrEnum):
@@ -127,9 +136,6 @@ class Suspects:
         return [key for each, key in self.strikes if each == system]
 
 
-STRIKES: Final = 2
-
-
 @dataclass(frozen=True)
 class Comparison:
     """One system against the sources."""
@@ -178,7 +184,7 @@ class Report:
 
     id: str
     table: str
-    tier: str
+    tier: Tier
     began: float
     """Seconds since 1970."""
     seconds: float

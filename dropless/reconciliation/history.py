@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import orjson
+import msgspec
 
 from dropless.passwords import write
-from dropless.reconciliation.findings import Report
+from dropless.reconciliation.findings import Report, Tier
 
 KEPT: Final = 1000
 
@@ -20,7 +20,7 @@ class Past:
     """What is remembered of one reconciliation."""
 
     id: str
-    tier: str
+    tier: Tier
     began: float
     """Seconds since 1970."""
     seconds: float
@@ -30,7 +30,6 @@ class Past:
     """By system: rows that were found wrong, those beyond the limit included."""
     passed: Mapping[str, float]
     """By stage: how long the slowest fence took to pass it, in seconds."""
-    sources: tuple[str, ...]
 
     @classmethod
     def of(cls, report: Report) -> Self:
@@ -44,8 +43,12 @@ class Past:
             {"source": dict(report.rows), **{each.system: dict(each.rows) for each in report.comparisons}},
             {each.system: len(each.findings) + each.more for each in report.comparisons},
             {stage: round(max(fence.get(stage, 0.0) for fence in report.fences), 3) for stage in stages},
-            tuple(report.rows),
         )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Those that were compared."""
+        return tuple(self.rows["source"])
 
     @property
     def sound(self) -> bool:
@@ -59,13 +62,12 @@ def load(path: Path) -> list[Past]:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return []
-    told: list[dict[str, Any]] = [orjson.loads(line) for line in lines]
-    return [Past(**{**each, "sources": tuple(each["sources"])}) for each in told]
+    return [msgspec.json.decode(line, type=Past) for line in lines]
 
 
 def remember(path: Path, report: Report) -> list[Past]:
     """Add one, and forget the oldest of very many; all that is remembered then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     known = [*load(path), Past.of(report)][-KEPT:]
-    write(path, "".join(orjson.dumps(each).decode() + "\n" for each in known))
+    write(path, "".join(msgspec.json.encode(each).decode() + "\n" for each in known))
     return known

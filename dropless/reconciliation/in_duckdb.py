@@ -45,8 +45,8 @@ def rows(relation: str, splits: Mapping[str, Split], *, milliseconds: bool = Fal
     parts: dict[str, list[str]] = {"high": [], "low": [], "fine": []}
     for source, split in splits.items():
         high, low, finest = [], [], []
-        for columns in split.halves:
-            nulls = [f"{quoted(each.name)} is null" for each in columns] if columns is split.fetched else []
+        for columns, optional in split.halves:
+            nulls = [f"{quoted(each.name)} is null" for each in columns] if optional else []
             nothing = " and ".join(nulls)
             coarse = f"md5({_text([_coarse(each, milliseconds=milliseconds) for each in columns])})"
             high.append(_number(coarse, 1, nothing))

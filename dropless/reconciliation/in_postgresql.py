@@ -35,7 +35,7 @@ class Written:
     split: Split
     key: Sql
     computed: tuple[Sql, ...]
-    """The coarse text of each computed column; a timestamp's is its microseconds, to be cut by `digests`."""
+    """The coarse text of each computed column; a timestamp's is its microseconds, to be cut by `hashed`."""
     origins: tuple[str, ...]
     """The table's columns that fetched ones are made of."""
     known_absent: bool
@@ -110,16 +110,17 @@ def hashed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
     )
 
 
-def digests(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
-    """A select of `bucket, count, high, low, fine`: the sums of the hashes."""
-    query = "select bucket, count(*), sum(high), sum(low), sum(fine) from ({}) as hashed group by bucket"
-    return sql.SQL(query).format(hashed(rows, table, condition))
-
-
-def counts(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
-    """The same of the keys alone, with sums of 0."""
+def keyed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
+    """The same of the keys alone, with hashes of 0."""
     keys = sql.SQL("select {} as key from {} where {}").format(rows.key, table, condition)
-    return sql.SQL("select {}, count(*), 0, 0, 0 from ({}) as keys group by 1").format(_bucket(), keys)
+    query = "select key, {} as bucket, 0::bigint as high, 0::bigint as low, 0::bigint as fine from ({}) as keys"
+    return sql.SQL(query).format(_bucket(), keys)
+
+
+def summed(hashes: sql.Composed) -> sql.Composed:
+    """A select of `bucket, count, high, low, fine`: the sums of what `hashed` or `keyed` selects."""
+    query = "select bucket, count(*), sum(high), sum(low), sum(fine) from ({}) as hashed group by bucket"
+    return sql.SQL(query).format(hashes)
 
 
 def bucket_of(rows: Written) -> sql.Composed:

@@ -31,10 +31,10 @@ def in_pinot(endpoints: Endpoints, contract: Contract, timeout_seconds: float = 
     Raises:
         DroplessError: Pinot does not answer in full.
     """
-    selected = ", ".join(_selected(column) for column in contract.columns)
+    columns = ", ".join(selected(column) for column in contract.columns)
     # Without the option a NULL is shown as the value that Pinot stores in its place.
     query = (
-        f'set enableNullHandling = true; select "_key", {selected} from "{contract.name}" '  # noqa: S608
+        f'set enableNullHandling = true; select "_key", {columns} from "{contract.name}" '  # noqa: S608
         f'where "_deleted" = false limit {pinot.UNLIMITED}'
     )
     return {
@@ -70,8 +70,8 @@ def _changes(endpoints: Endpoints, contract: Contract) -> DeltaTable:
     return DeltaTable(store.uri(names.changes_table(contract.name)), storage_options=store.delta_options())
 
 
-def _selected(column: Column) -> str:
-    # As a number: the text of a TIMESTAMP depends on the server's zone.
+def selected(column: Column) -> str:
+    """A column in Pinot's select list; a timestamp as a number, since its text depends on the server's zone."""
     return f'cast("{column.name}" as long)' if column.type.kind is Kind.TIMESTAMP else f'"{column.name}"'
 
 

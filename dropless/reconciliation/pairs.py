@@ -10,11 +10,10 @@ from typing import Final, Self
 
 import pyarrow as pa
 
-from dropless.lake.engine import connect
+from dropless.lake.engine import connect, limit
 from dropless.reconciliation import in_duckdb
 from dropless.reconciliation.canonical import MODULUS, Digest, Split
 
-MEMORY: Final = "512MB"
 BATCH_ROWS: Final = 50_000
 _SCHEMA: Final = pa.schema(
     [
@@ -39,8 +38,7 @@ class Pairs:
         self._folder = tempfile.TemporaryDirectory(prefix="dropless-reconcile-")
         self.database = connect()
         self.database.execute(f"attach '{Path(self._folder.name) / 'pairs'}' as kept")
-        self.database.execute(f"set memory_limit = '{MEMORY}'")
-        self.database.execute(f"set temp_directory = '{self._folder.name}'")
+        limit(self.database, self._folder.name)
         in_duckdb.prepare(self.database)
         numbers = "high ubigint, low ubigint, fine ubigint"
         self.database.execute(

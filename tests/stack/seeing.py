@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from slowness import slowness
 from webserver import Evaluation, Key, Webserver
 
 TICK_SECONDS = 30
-# Two ticks, the time that they and their reports take, and as much again for a machine that is busy.
-TWO_TICKS = 2 * (2 * TICK_SECONDS + 15)
 
 Check = tuple[Key, str]
 
@@ -24,3 +23,8 @@ def newest(
         return new if len(new) == len(checks) else None
 
     return look
+
+
+def two_ticks() -> float:
+    """Seconds for two ticks, and for what they and their reports take."""
+    return (2 * TICK_SECONDS + 15) * slowness()

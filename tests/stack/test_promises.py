@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartiti
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaAdminClient
 from kafka import TopicPartition as Place
-from seeing import TICK_SECONDS, TWO_TICKS, Check, newest
+from seeing import TICK_SECONDS, Check, newest, two_ticks
 from webserver import Key, Webserver, eventually
 
 from dropless import durability, names
@@ -143,7 +143,7 @@ def offset_beyond(kafka: AdminClient, group: str, topic: str, endpoints: Endpoin
 
 
 def seen_failing(web: Webserver, expected: dict[Check, str], began: float) -> None:
-    found = eventually(newest(web, expected, began, "FAILED"), TWO_TICKS)
+    found = eventually(newest(web, expected, began, "FAILED"), two_ticks())
     for check, where in expected.items():
         assert where in found[check].table + found[check].description, check
 
@@ -183,7 +183,7 @@ def test_weakened_features_clients_groups_and_placement_are_reported_in_two_tick
     assert finalized_features(endpoints)[ELR] == 1
     restarted = web.run(assets=[CONNECT, UNION, LAKE])
     assert restarted.succeeded, restarted.failures
-    assert eventually(newest(web, by_job | by_restart | for_people, began, "SUCCEEDED"), TWO_TICKS)
+    assert eventually(newest(web, by_job | by_restart | for_people, began, "SUCCEEDED"), two_ticks())
 
 
 def test_a_stopped_broker_and_one_that_makes_topics_by_accident_are_reported_in_two_ticks(
@@ -212,7 +212,7 @@ def test_a_stopped_broker_and_one_that_makes_topics_by_accident_are_reported_in_
     until("The replicas", lambda: in_sync(endpoints), TICK_SECONDS)
     repaired = web.run("repair")
     assert repaired.succeeded, repaired.failures
-    assert eventually(newest(web, away | back, began, "SUCCEEDED"), TWO_TICKS)
+    assert eventually(newest(web, away | back, began, "SUCCEEDED"), two_ticks())
     # Coordinators that moved have not taken those with them who asked.
     assert processes.pid("dagster-code-1") == watching
 

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from test_reconciliation import traffic
+from faulty_orders import traffic
 
 from dropless.declared import declared
 from dropless.endpoints import Endpoints

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from confluent_kafka.admin import AdminClient, ResourceType
 from overriding import set_config
-from seeing import TICK_SECONDS, TWO_TICKS, newest
+from seeing import TICK_SECONDS, newest, two_ticks
 from watching import Watch, watch
 from webserver import Webserver, eventually
 
@@ -128,7 +128,7 @@ def test_a_failed_task_a_dead_process_and_drift_are_repaired_by_themselves_and_w
         resumed = web.run("resume_connectors")
         assert resumed.succeeded, resumed.failures
         assert connect.all()["orders.webshop"].running
-        assert eventually(newest(web, [PAUSED], began, "SUCCEEDED"), TWO_TICKS)
+        assert eventually(newest(web, [PAUSED], began, "SUCCEEDED"), two_ticks())
         eventually(lambda: states(told, STORE) == ["raised", "over"], 4 * TICK_SECONDS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from deltalake import DeltaTable
-from test_reconciliation import SHOP
+from faulty_orders import SHOP
 
 from dropless import names
 from dropless.endpoints import Endpoints

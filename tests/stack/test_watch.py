@@ -12,7 +12,7 @@ import psutil
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, ResourceType
 from overriding import set_config
-from seeing import TICK_SECONDS, TWO_TICKS, Check, newest
+from seeing import TICK_SECONDS, Check, newest, two_ticks
 from webserver import Key, Webserver, eventually
 
 from dropless import databases, names
@@ -94,7 +94,7 @@ def test_every_broken_promise_is_reported_in_two_ticks_and_repaired(
         began = time.time()
         stopped: Check = (("orders", "lake_writer"), "processes_stay_up")
         expected = repairable | gone | for_people | {stopped: "lake-orders is STOPPED."}
-        found = eventually(newest(web, list(expected), began, "FAILED"), TWO_TICKS)
+        found = eventually(newest(web, list(expected), began, "FAILED"), two_ticks())
         for check, where in expected.items():
             assert where in found[check].table + found[check].description, check
         warnings = [check for check, each in found.items() if each.severity != "ERROR"]
@@ -104,8 +104,8 @@ def test_every_broken_promise_is_reported_in_two_ticks_and_repaired(
         assert repaired.succeeded, repaired.failures
         # Its check may go on to warn: whoever restarted it before counts, too.
         LocalPlatform(settings).wait_healthy("lake_writer", TICK_SECONDS)
-        assert eventually(newest(web, list(repairable | gone), began, "SUCCEEDED"), TWO_TICKS)
-    assert eventually(newest(web, list(for_people), began, "SUCCEEDED"), TWO_TICKS)
+        assert eventually(newest(web, list(repairable | gone), began, "SUCCEEDED"), two_ticks())
+    assert eventually(newest(web, list(for_people), began, "SUCCEEDED"), two_ticks())
 
 
 @contextmanager
@@ -134,11 +134,11 @@ def test_what_is_silent_is_reported_and_what_only_says_that_it_runs_is_not_belie
     ]
     began = time.time()
     with suspended(sender, *silent):
-        found = eventually(newest(web, expected, began, "FAILED"), TWO_TICKS)
+        found = eventually(newest(web, expected, began, "FAILED"), two_ticks())
     assert "RUNNING, but nothing has arrived from it for" in found[STORE, "connector_works"].description
     assert found[STORE, "connector_works"].at - began < TICK_SECONDS + 10
     assert "store: connector orders.store holds it up" in found[UNIFIED, "heartbeats_arrive"].description
-    assert eventually(newest(web, expected, time.time(), "SUCCEEDED"), TWO_TICKS)
+    assert eventually(newest(web, expected, time.time(), "SUCCEEDED"), two_ticks())
     slow = [tick for tick in web.ticks() if tick.seconds > 15]
     assert slow == []
 
@@ -150,12 +150,12 @@ def test_the_stage_that_holds_rows_up_is_named(web: Webserver, settings: Setting
     began = time.time()
     with suspended(pids["union-orders-0"]):
         # Nothing comes out of the union, so all that follows it waits for it.
-        found = eventually(newest(web, [(key, arrives) for key in shown.values()], began, "FAILED"), TWO_TICKS)
+        found = eventually(newest(web, [(key, arrives) for key in shown.values()], began, "FAILED"), two_ticks())
         said = [found[key, arrives].description for key in shown.values()]
         assert all("store: the union holds it up" in each for each in said), said
         # Twenty seconds are allowed, and a look is ten seconds after the one before.
         assert found[UNIFIED, arrives].at - began < 35
-    assert eventually(newest(web, [(key, arrives) for key in shown.values()], began, "SUCCEEDED"), TWO_TICKS)
+    assert eventually(newest(web, [(key, arrives) for key in shown.values()], began, "SUCCEEDED"), two_ticks())
 
     began = time.time()
     moves: Check = (CHANGES, "reader_keeps_moving")
@@ -168,7 +168,7 @@ def test_the_stage_that_holds_rows_up_is_named(web: Webserver, settings: Setting
             assert f"store: {each} holds it up" in found[shown[each], arrives].description
         assert "The lake writer has records to read and does not move: unified.orders" in found[moves].description
     everything = [*((key, arrives) for key in shown.values()), moves]
-    assert eventually(newest(web, everything, began, "SUCCEEDED"), TWO_TICKS)
+    assert eventually(newest(web, everything, began, "SUCCEEDED"), two_ticks())
 
 
 def test_answers_stay_fresh_after_a_rest_and_when_nothing_that_is_captured_becomes_a_row(
@@ -193,7 +193,7 @@ def test_answers_stay_fresh_after_a_rest_and_when_nothing_that_is_captured_becom
     change(touched.replace("total_cents = total_cents", "state = '?'"))
     change(touched.replace("total_cents = total_cents", "state = 'N'"))
     dead: Check = (("kafka", names.dead_topic("orders")), "no_new_dead_letters")
-    found = eventually(newest(web, [dead], began, "FAILED"), TWO_TICKS)
+    found = eventually(newest(web, [dead], began, "FAILED"), two_ticks())
     assert found[dead].severity == "WARN"
     assert 'cannot take "?"' in found[dead].description
     assert max(ages) < 15, sorted(ages)[-5:]

@@ -17,7 +17,7 @@ from dropless.contract import Column, ColumnType, Kind
 from dropless.lake.engine import connect
 from dropless.lake.schema import arrow_type
 from dropless.reconciliation import in_duckdb
-from dropless.reconciliation.canonical import MODULUS, Digest, Split, bucket, coarse, fine, hashes
+from dropless.reconciliation.canonical import MODULUS, Digest, Split, bucket, coarse, differing_keys, fine, hashes
 from dropless.union.envelope import key_part
 from dropless.union.moments import EPOCH, FIRST, LAST
 
@@ -177,3 +177,28 @@ def test_what_is_finer_than_a_millisecond_counts_only_where_it_is_kept() -> None
     other.add(0, hashes("k", {"a": 1_000_000}, split))
     assert made.differing(other) == {0}
     assert not made.differing(other, exact=False)
+
+
+def test_keys_differ_by_their_hashes_by_being_alone_and_by_being_there_twice() -> None:
+    ours = {"same": [1, 2, 3], "other": [1, 2, 3], "fine": [1, 2, 3], "ours": [1, 2, 3], "signed": [-1, 0, 0]}
+    theirs = [
+        ("same", [1, 2, 3]),
+        ("other", [1, 9, 3]),
+        ("fine", [1, 2, 4]),
+        ("theirs", [0, 0, 0]),
+        ("signed", [MODULUS - 1, 0, 0]),
+    ]
+    assert differing_keys(ours, theirs) == {"other", "fine", "ours", "theirs"}
+    assert differing_keys(ours, theirs, exact=False) == {"other", "ours", "theirs"}
+    assert differing_keys(ours, [*theirs, ("same", [1, 2, 3])], exact=False) == {"same", "other", "ours", "theirs"}
+
+
+def test_keys_alone_have_hashes_of_their_own() -> None:
+    assert hashes("a", {}, Split(())) != hashes("b", {}, Split(()))
+
+
+def test_what_would_be_fetched_adds_nothing_where_it_is_null() -> None:
+    computed, fetched = Column(name="a", type="string"), Column(name="b", type="json")
+    row = {"a": "x", "b": None}
+    assert hashes("k", row, Split((computed,), (fetched,))) == hashes("k", row, Split((computed,)))
+    assert hashes("k", row | {"b": "null"}, Split((computed,), (fetched,))) != hashes("k", row, Split((computed,)))
