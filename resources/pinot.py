@@ -11,7 +11,7 @@ from dropless.plan import Action, Change, Resource
 from resources.adapter import Progress
 from resources.managed import managed
 from resources.pinot_changes import FIXED, incompatible, made_anew
-from resources.pinot_segments import begin_new_segments, consuming, drop_table, outdated, partition, quoted
+from resources.pinot_segments import await_gone, begin_new_segments, consuming, drop_table, outdated, partition, quoted
 from resources.rest import Rest
 from resources.waiting import until
 
@@ -128,6 +128,8 @@ class PinotTables:
         self.check(change)
         name, body = change.desired.name, dict(change.desired.properties)
         if change.action is Action.CREATE:
+            # Whoever dropped it may have done so a moment ago.
+            await_gone(self._controller, name)
             self._controller.call(f"add table {name!r}", "POST", "/tables", json=body)
         else:
             self._controller.call(f"change table {name!r}", "PUT", f"/tables/{quoted(name)}", json=body)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from dropless.endpoints import Endpoints
+from dropless.errors import Unreachable
 from resources.rest import Rest
 from resources.waiting import until
 
@@ -15,6 +16,11 @@ from resources.waiting import until
 COMMIT_SECONDS = 120
 ASK_AGAIN_SECONDS = 15
 DROP_SECONDS = 60
+LET_GO_SECONDS = 10
+"""A server looks every second. One that was not told to drop a table, since it was dropped before any segment
+was seen, keeps what it holds for the next table of that name and does that no harm."""
+LOOK_SECONDS = 0.2
+REALTIME: Final = {"type": "realtime"}
 
 
 def drop_table(endpoints: Endpoints, name: str) -> None:
@@ -25,15 +31,51 @@ def drop_table(endpoints: Endpoints, name: str) -> None:
         Unreachable: the controller does not answer.
     """
     controller = Rest("Pinot's controller", [endpoints.pinot_controller])
-    path, parameters = f"/tables/{quoted(name)}", {"type": "realtime"}
-    controller.call(f"drop table {name!r}", "DELETE", path, params=parameters, accept=[404])
+    controller.call(f"drop table {name!r}", "DELETE", f"/tables/{quoted(name)}", params=REALTIME, accept=[404])
+    await_gone(controller, name)
 
-    def left() -> str | None:
-        answer = controller.call(f"show table {name!r}", "GET", f"{path}/externalview", params=parameters, accept=[404])
+
+def await_gone(controller: Rest, name: str) -> None:
+    """Wait until a table of this name can be made without falling victim to the dropping of an earlier one.
+
+    A server that was told to drop a table waits until no segment of it is seen any more, and then throws away
+    whatever it holds under that name: also what a new table has begun to consume, which then nobody consumes.
+
+    Raises:
+        NotReady: there are still segments after a minute.
+        Unreachable: the controller does not answer.
+    """
+
+    def seen() -> str | None:
+        doing, path = f"show table {name!r}", f"/tables/{quoted(name)}/externalview"
+        answer = controller.call(doing, "GET", path, params=REALTIME, accept=[404])
         view = answer.json().get("REALTIME") if answer.is_success else None
         return f"table {name!r} still has {len(view)} segments." if view else None
 
-    until("Pinot", left, DROP_SECONDS)
+    until("Pinot", seen, DROP_SECONDS)
+    deadline = time.monotonic() + LET_GO_SECONDS
+    while time.monotonic() < deadline and any(_holds(server, name) for server in _servers(controller)):
+        time.sleep(LOOK_SECONDS)
+
+
+def _servers(controller: Rest) -> list[str]:
+    """Where the servers answer questions about themselves."""
+    names = controller.call("name its instances", "GET", "/instances").json()["instances"]
+    found = [
+        controller.call(f"show instance {name!r}", "GET", f"/instances/{quoted(name)}", accept=[404]).json()
+        for name in names
+        if name.startswith("Server_")
+    ]
+    return [f"http://{each['hostName']}:{each['adminPort']}" for each in found if each.get("adminPort", -1) > 0]
+
+
+def _holds(server: str, name: str) -> bool:
+    try:
+        answer = Rest("A Pinot server", [server]).call("name its tables", "GET", "/tables")
+    except Unreachable:
+        # Perhaps only from here: then it is given its time.
+        return True
+    return f"{name}_REALTIME" in answer.json()["tables"]
 
 
 def outdated(controller: Rest, table: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,15 @@ from program import DROPLESS
 from benchmarks.stack import own_kafka
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
+
+# What the tests' own modules assert is told as fully as what the tests assert.
+pytest.register_assert_rewrite(
+    *(
+        each.stem
+        for each in Path(__file__).parent.rglob("*.py")
+        if not each.stem.startswith(("test_", "conftest")) and each.stem not in sys.modules
+    )
+)
 
 PORT_BASE = os.environ.get("DROPLESS_TEST_PORT_BASE", "27000")
 

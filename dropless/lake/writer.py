@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import threading
 from dataclasses import replace
@@ -24,6 +23,7 @@ from dropless.lake.status import Status
 from dropless.lake.store import Store, probe_conditional_put
 from dropless.settings import Settings
 from dropless.statusserver import StatusServer
+from dropless.stopping import on_stop
 
 log = structlog.get_logger()
 
@@ -33,12 +33,11 @@ def run(contract: Contract, endpoints: Endpoints, status_port: int) -> None:
     reached = FAULTS.reached(os.environ)
     stop = threading.Event()
 
-    def on_signal(number: int, _frame: object) -> None:
-        log.info("stopping", signal=signal.Signals(number).name)
+    def finish(signal_name: str) -> None:
+        log.info("stopping", signal=signal_name)
         stop.set()
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    on_stop(finish)
 
     group = names.lake_group(contract.name)
     status = Status(

@@ -48,10 +48,12 @@ class Watchdog:
         while True:
             time.sleep(0.2)
             now = time.monotonic()
-            deadline = self._deadline
-            if deadline is not None and now > deadline:
+            deadline, last = self._deadline, self._last
+            if last is not None:
+                # Whoever told the process to stop does not want it started again, even if a call is stuck.
+                if now > last:
+                    log.warning("leaving without waiting for the brokers", call=self._call if deadline else None)
+                    os._exit(0)
+            elif deadline is not None and now > deadline:
                 log.critical("a call did not return; leaving, to be started again", call=self._call)
                 os._exit(STUCK)
-            if self._last is not None and now > self._last:
-                log.warning("leaving without waiting for the brokers")
-                os._exit(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +19,7 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.settings import Settings
 from dropless.statusserver import StatusServer
+from dropless.stopping import on_stop
 from dropless.union.batch import Route
 from dropless.union.fault_points import FAULTS
 from dropless.union.loop import CLOCK_SECONDS, Union
@@ -48,13 +48,12 @@ def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, c
     stop = threading.Event()
     watchdog = Watchdog()
 
-    def on_signal(number: int, _frame: object) -> None:
-        log.info("stopping", signal=signal.Signals(number).name)
+    def finish(signal_name: str) -> None:
+        log.info("stopping", signal=signal_name)
         watchdog.leave_within(STOP_SECONDS)
         stop.set()
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    on_stop(finish)
 
     instance = names.union_transactional_id(contract.name, slot)
     status = Status(

@@ -13,6 +13,7 @@ from dropless.union.fault_points import FAULTS
 
 JOIN_SECONDS = 90
 STOP_SECONDS = 15
+LOG_TAIL = 4000
 JOINED = "partitions assigned"
 TAKEN = "Another process runs as"
 Worker = subprocess.Popen[bytes]
@@ -63,7 +64,8 @@ class Workers(threading.Thread):
         self.wait_until_joined(slot)
         process = self.remove(slot)
         process.terminate()
-        assert process.wait(STOP_SECONDS) == 0
+        code = process.wait(STOP_SECONDS)
+        assert code == 0, f"slot {slot} ended with {code}:\n{self._union.log(f'union-{slot}')[-LOG_TAIL:]}"
 
     def die_at(self, slot: int, point: str) -> None:
         """Start a slot's process anew, and see it killed at a fault point."""

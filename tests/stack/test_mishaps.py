@@ -226,6 +226,9 @@ def test_a_deleted_connector_a_dropped_pinot_table_and_a_dead_process_are_made_a
         f"pinot_table:{table.name}",
         f"process:union-{table.name}",
     }
+    # The worst moment: nothing is seen of the old table, and its server is about to clear away all of that name.
+    view = {"url": f"{pinot_table}/externalview", "params": {"type": "realtime"}, "timeout": 60}
+    until("Pinot", lambda: "still seen" if "CONSUMING" in httpx.get(**view).text else None, 60)
     table.apply()
     # It went on where it was: nothing was read again.
     table.await_rows()

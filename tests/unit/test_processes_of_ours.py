@@ -44,6 +44,25 @@ def test_a_call_that_returns_leaves_the_process_alone():
     assert subprocess.run([sys.executable, "-c", quick], timeout=30, check=False).returncode == 0
 
 
+def test_a_process_is_stopped_in_time_while_its_main_thread_waits_in_a_library():
+    # Nothing interrupts this hash; Python's own signal handlers would run after it.
+    stuck = (
+        "import hashlib\n"
+        "from dropless.stopping import on_stop\n"
+        "from dropless.union.watchdog import Watchdog\n"
+        "watchdog = Watchdog()\n"
+        "on_stop(lambda name: (print(name, flush=True), watchdog.leave_within(0.3)))\n"
+        "print('ready', flush=True)\n"
+        "with watchdog.guard('x', 120): hashlib.pbkdf2_hmac('sha256', b'x', b'y', 2**31 - 1)"
+    )
+    with subprocess.Popen([sys.executable, "-c", stuck], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.stdout.readline() == "SIGTERM\n"
+        assert process.wait(20) == 0
+
+
 def test_no_secret_is_shown():
     config = {"sasl.password": "s", "ssl.key.pem": "s", "sasl.oauthbearer.client.secret": "s", "acks": "all"}
     assert shown(config) == {"acks": "all"}
