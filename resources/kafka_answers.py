@@ -36,7 +36,7 @@ def result(future: Future[Any], doing: str) -> Any:
     """An AdminClient's answer; `doing` completes the sentence "Kafka refused to ...".
 
     Raises:
-        Unreachable: Kafka does not answer.
+        Unreachable: Kafka does not answer, or not before a leader is elected.
         DroplessError: any other refusal, with Kafka's own words.
     """
     try:
@@ -50,4 +50,6 @@ def sentence(error: KafkaException, doing: str) -> DroplessError:
     reason: KafkaError = error.args[0]
     if reason.code() in _AWAY:
         return Unreachable(f"Kafka did not answer when asked to {doing}: {reason.str()}.")
+    if reason.code() in _SETTLING:
+        return Unreachable(f"Kafka is changing leaders and cannot {doing} yet: {reason.str()}.")
     return DroplessError(f"Kafka refused to {doing}: {reason.str()}")

@@ -26,7 +26,7 @@ from dropless.errors import DroplessError
 from dropless.placement import Placement
 from dropless.plan import Json, Resource
 from resources.kafka_answers import REQUEST_SECONDS, result, sentence
-from resources.waiting import until
+from resources.waiting import patiently, until
 
 MOVE_BYTES_PER_SECOND = 50_000_000
 """What a broker may spend on moving replicas, if nobody says otherwise; all else keeps the rest of the network."""
@@ -104,11 +104,16 @@ class TopicAdmin:
         """The next offset of each partition, open transactions included."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(name, number): latest for number in partitions}
-        futures = self.client.list_offsets(asked, request_timeout=REQUEST_SECONDS)
-        return {
-            place.partition: result(future, f"tell where topic {name!r} ends").offset
-            for place, future in futures.items()
-        }
+
+        def ask() -> dict[int, int]:
+            futures = self.client.list_offsets(asked, request_timeout=REQUEST_SECONDS)
+            return {
+                place.partition: result(future, f"tell where topic {name!r} ends").offset
+                for place, future in futures.items()
+            }
+
+        # The leaders of partitions that were just made are still being told so.
+        return patiently(ask, REQUEST_SECONDS)
 
     def records(self, name: str) -> int:
         """About how many records were ever written to a topic; 0 for one that is not there."""

@@ -22,7 +22,7 @@ from program import DROPLESS
 from test_equality import EDGES
 from webserver import Webserver
 
-from dropless import databases
+from dropless import databases, pinot
 from dropless.declared import declared
 from dropless.endpoints import Endpoints
 from dropless.lake.merge import Merge
@@ -32,7 +32,10 @@ from dropless.reconciliation.findings import Wrong
 from dropless.settings import PROJECT, Settings
 from pipeline_assets import keys
 from resources.audit import audit
+from resources.pinot_segments import begin_new_segments
 from resources.reconcile_postgresql import PostgresqlSide
+from resources.rest import Rest
+from resources.waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -52,6 +55,10 @@ class Fault:
 
 
 FAULTS: dict[str, Fault] = {}
+# The segment with most of the rows that are shown.
+HELD = """
+    select "$segmentName", count(*) from orders where "_deleted" = false
+    group by "$segmentName" order by count(*) desc limit 1"""
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +210,27 @@ def test_a_broken_file_of_the_lake_is_told_and_pinot_is_still_compared(orders: O
     FAULTS["file"] = Fault("a file of the lake's current state is broken", Wrong.UNREADABLE, seconds, repaired)
 
 
+def test_a_deleted_segment_of_pinot_is_found_by_counting_and_its_rows_are_read_again(
+    endpoints: Endpoints, orders: Orders
+) -> None:
+    controller = Rest("Pinot's controller", [endpoints.pinot_controller])
+    begin_new_segments(controller, "orders")
+    [(segment, rows)] = pinot.select(endpoints, HELD).rows
+    controller.call("delete a segment", "DELETE", f"/segments/orders_REALTIME/{segment}")
+    until("Pinot", lambda: "it is there" if segment in str(pinot.select(endpoints, HELD).rows) else None, 60)
+    with traffic(endpoints, 20):
+        began = time.monotonic()
+        report = orders.reconcile("counts")
+        seconds = time.monotonic() - began
+        assert set(found(report, "pinot").values()) == {Wrong.MISSING}
+        # Some were deleted since, or have changed and so are in another segment.
+        assert 0 < len(found(report, "pinot")) <= rows
+        assert found(report, "lake") == {}
+        after, repaired = orders.repair(report)
+        assert after.sound, after.findings[:5]
+    FAULTS["segment"] = Fault("a segment of Pinot is deleted", Wrong.MISSING, seconds, repaired, "counts")
+
+
 def test_the_command_tells_findings_by_its_exit_code_and_mends_them(orders: Orders) -> None:
     orders.insert(200)
     row = orders.newest(200)[200]
@@ -241,7 +269,7 @@ def test_dagster_reconciles_and_repairs(orders: Orders, web: Webserver) -> None:
 
 
 def test_the_documentation_has_the_table_of_faults() -> None:
-    if len(FAULTS) < 10:
+    if len(FAULTS) < 11:
         pytest.skip("only some of the faults were played")
     head = "| fault | found as | by the tier | seconds to find | seconds to repair and prove |\n|---|---|---|---|---|"
     lines = [
