@@ -129,8 +129,11 @@ class ClusterView:
             raise
         except DroplessError:
             # librdkafka goes on asking the broker that coordinated a group before; another client asks the right one.
-            self.__dict__.pop("_admin", None)
+            self._replace_client()
             return self._groups()
+
+    def _replace_client(self) -> None:
+        self.__dict__.pop("_admin", None)
 
     def _groups(self) -> list[Group]:
         listed = result(self._admin.list_consumer_groups(request_timeout=REQUEST_SECONDS), "list its consumer groups")
@@ -176,6 +179,9 @@ class ClusterView:
         try:
             return self._admin.list_topics(timeout=REQUEST_SECONDS)
         except KafkaException as error:
+            # One that was connected to brokers that fell silent was seen to find none for minutes after they had
+            # come back; the next look asks by a new one.
+            self._replace_client()
             raise Unreachable(f"Kafka does not answer at {self._endpoints.kafka}: {error.args[0].str()}.") from None
 
     def _config(self, kind: ResourceType, names: Iterable[str]) -> dict[str, dict[str, str]]:
