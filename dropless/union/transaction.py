@@ -27,8 +27,10 @@ log = structlog.get_logger()
 
 CALL_SECONDS = 2.0
 """How long one call may block; a retriable one is then made again, unless the worker is to stop."""
-STUCK_SECONDS = 20.0
-"""A call that has not returned by then ignores its time-out."""
+STUCK_SECONDS = 8.0
+"""A call that has not returned by then ignores its time-out; starting again takes three seconds."""
+PRODUCER_SECONDS = 20.0
+"""For making and dropping a producer, which wait for threads instead of brokers."""
 PATIENCE_SECONDS = 30.0
 """How long a batch's calls are repeated; its transaction has timed out at the broker long before."""
 SLOW_COMMIT_SECONDS = 5.0
@@ -82,7 +84,7 @@ class Transactions:
             KafkaException: the brokers refuse it for good.
         """
         self.close()
-        with self._watchdog.guard("new producer", STUCK_SECONDS):
+        with self._watchdog.guard("new producer", PRODUCER_SECONDS):
             producer = self._make(
                 {**self._config, "error_cb": self._on_error, "logger": logging.getLogger("kafka.producer")}
             )
@@ -93,7 +95,7 @@ class Transactions:
 
     def close(self) -> None:
         """Drop the producer without a word to the brokers: its successor ends what it left open."""
-        with self._watchdog.guard("drop producer", STUCK_SECONDS):
+        with self._watchdog.guard("drop producer", PRODUCER_SECONDS):
             self._producer = None
 
     def write(self, batch: Batch, group_metadata: Any) -> bool:

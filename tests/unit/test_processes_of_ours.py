@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -42,6 +44,24 @@ def test_a_call_that_returns_leaves_the_process_alone():
         "time.sleep(1)"
     )
     assert subprocess.run([sys.executable, "-c", quick], timeout=30, check=False).returncode == 0
+
+
+def test_a_call_is_not_stuck_while_the_process_is_suspended():
+    late = (
+        "import time\n"
+        "from dropless.union.watchdog import Watchdog\n"
+        "watchdog = Watchdog()\n"
+        "with watchdog.guard('x', 2):\n"
+        "    print('in the call', flush=True)\n"
+        "    for _ in range(3): time.sleep(0.4)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", late], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "in the call\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(20) == 0
 
 
 def test_a_process_is_stopped_in_time_while_its_main_thread_waits_in_a_library():
