@@ -23,7 +23,7 @@ class Installation(dg.ConfigurableResource[None]):
     @property
     def endpoints(self) -> Endpoints:
         """Where every system answers."""
-        return Endpoints.local(self.settings)
+        return Endpoints.load(self.settings)
 
     @property
     def schedules(self) -> dg.DefaultScheduleStatus:

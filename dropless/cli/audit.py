@@ -47,7 +47,7 @@ def audit(
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task(f"Auditing {contract.name}:", total=None)
             advance = partial(progress.advance, task)
-            reports.append(run(Endpoints.local(settings), contract, bookmark, accept=accept, progress=advance))
+            reports.append(run(Endpoints.load(settings), contract, bookmark, accept=accept, progress=advance))
     if as_json:
         sys.stdout.buffer.write(orjson.dumps([asdict(each) for each in reports], option=orjson.OPT_APPEND_NEWLINE))
     else:

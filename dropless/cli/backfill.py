@@ -58,9 +58,7 @@ def backfill(
         raise DroplessError(f"A backfill has no {action!r}: there are status, {', '.join(CONTROLS)}.")
     contract = declared(settings, table if table is not None else what)
     shown = Shown()
-    backfills = Backfills(
-        Endpoints.local(settings), contract, chosen(contract, source or []), settings.backfills, shown
-    )
+    backfills = Backfills(Endpoints.load(settings), contract, chosen(contract, source or []), settings.backfills, shown)
     if action == "status":
         _status(backfills, as_json=as_json)
     elif action is None:

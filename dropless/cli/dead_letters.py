@@ -49,7 +49,7 @@ def list_(
     reasons: Counter[str] = Counter()
 
     def counted() -> Iterator[DeadLetter]:
-        for letter in read(Endpoints.local(settings), contract.name):
+        for letter in read(Endpoints.load(settings), contract.name):
             reasons[letter.reason] += 1
             yield letter
 
@@ -93,7 +93,7 @@ def show(
             f"{identity!r} is no dead letter's ID: it is PARTITION:OFFSET, as `dead-letters list` tells."
         )
     wanted = (int(place[1]), int(place[2]))
-    for letter in read(Endpoints.local(settings), contract.name):
+    for letter in read(Endpoints.load(settings), contract.name):
         if (letter.partition, letter.offset) == wanted:
             told = _headers(letter) | {"key": _content(letter.key), "value": _content(letter.value)}
             options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_INDENT_2
@@ -121,7 +121,7 @@ def replay(
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
         outcome = run(
-            Endpoints.local(settings), contract, write=not dry_run, progress=lambda count: progress.advance(task, count)
+            Endpoints.load(settings), contract, write=not dry_run, progress=lambda count: progress.advance(task, count)
         )
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(asdict(outcome), option=orjson.OPT_APPEND_NEWLINE))

@@ -30,7 +30,7 @@ def evolve(
     Example: dropless evolve orders --write
     """
     settings = Settings.load()
-    unknown = unknown_columns(Endpoints.local(settings), declared(settings, table))
+    unknown = unknown_columns(Endpoints.load(settings), declared(settings, table))
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if not unknown:
         console.print("The contract knows every column of its sources.")

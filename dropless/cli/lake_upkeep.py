@@ -75,7 +75,7 @@ def _asked_for(table: str) -> tuple[Settings, Contract, Endpoints]:
     from dropless.settings import Settings  # noqa: PLC0415
 
     settings = Settings.load()
-    return settings, declared(settings, table), Endpoints.local(settings)
+    return settings, declared(settings, table), Endpoints.load(settings)
 
 
 def _console() -> Console:

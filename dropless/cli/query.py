@@ -37,7 +37,7 @@ def query(
     if as_json and as_csv:
         raise DroplessError("Choose one of --json and --csv.")
     began = time.perf_counter()
-    endpoints = Endpoints.local(Settings.load())
+    endpoints = Endpoints.load(Settings.load())
     # A server that starts or stops is back, or replaced by another replica, within seconds.
     patiently = Retrying(
         retry=retry_if_exception_type(Recovering), stop=stop_after_delay(timeout), wait=wait_fixed(0.2), reraise=True

@@ -60,7 +60,7 @@ class Profile(BaseModel):
             DroplessError: an address without credentials, or no platform on this machine.
         """
         if self.endpoint is None:
-            endpoints = Endpoints.local(Settings.load())
+            endpoints = Endpoints.load(Settings.load())
             return Store.reader(endpoints) if self.personal else Store.scientist(endpoints)
         if not self.access_key or not self.secret_key:
             raise DroplessError(
