@@ -26,6 +26,7 @@ from dropless.lake.store import Store
 from dropless.lake.table import application
 from dropless.reconciliation.canonical import Split, Values
 from dropless.reconciliation.pairs import Pairs
+from dropless.reconciliation.where import Where
 from dropless.union.moments import EPOCH, MICROSECOND
 
 NAME: Final = "lake"
@@ -43,8 +44,10 @@ class LakeSide:
         self._store = Store.pipeline(endpoints)
         self._contract = contract
 
-    def collect(self, pairs: Pairs, splits: dict[str, Split], *, keys_only: bool) -> int:
-        """Put the keys and hashes of every row among the pairs; the version of the changes that was read.
+    def collect(self, pairs: Pairs, splits: dict[str, Split], *, keys_only: bool, where: Where | None = None) -> int:
+        """Put the keys and hashes of rows among the pairs; the version of the changes that was read.
+
+        Of every row, or of those that `where` chooses.
 
         Raises:
             Unreadable: a data file is gone or broken.
@@ -52,7 +55,10 @@ class LakeSide:
         """
         with self._answering():
             version = self._register(pairs.database)
-            pairs.add_relation(NAME, quoted(self._contract.name), splits, keys=keys_only)
+            rows = quoted(self._contract.name)
+            if where is not None:
+                rows = f"(select * from {rows} where {where.in_duckdb()})"  # noqa: S608 - names and values, quoted
+            pairs.add_relation(NAME, rows, splits, keys=keys_only)
         return version
 
     def rows(self, keys: Collection[str]) -> tuple[dict[str, Values], set[str]]:

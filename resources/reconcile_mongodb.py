@@ -25,6 +25,7 @@ from dropless.reconciliation.canonical import Split, Values, bucket, hashes
 from dropless.reconciliation.keys import parts_of
 from dropless.reconciliation.mapped import Refused, mapped
 from dropless.reconciliation.pairs import Pair
+from dropless.reconciliation.where import Where
 from dropless.union.envelope import PREFIX_END, key_part
 from dropless.union.extended_json import plain
 from resources import source_connections
@@ -43,8 +44,16 @@ Progress = Callable[[int], None]
 class MongodbSide:
     """One collection. Every method raises `Unreachable` when the database does not answer."""
 
-    def __init__(self, endpoints: Endpoints, contract: Contract, source: Source, origin: MongodbCollection) -> None:
-        """`origin` is the source's collection."""
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        contract: Contract,
+        source: Source,
+        origin: MongodbCollection,
+        where: Where | None = None,
+    ) -> None:
+        """`origin` is the source's collection; `where` chooses among its pairs, and nothing else."""
+        self._where = where
         self._endpoints = endpoints
         self._origin = origin
         self._prefix = f"{source.name}{PREFIX_END}"
@@ -61,23 +70,29 @@ class MongodbSide:
         pace = Pace(rate)
         chunk = CHUNK_ROWS if rate is None else max(1, int(rate * SLICE_SECONDS))
         with self._asked() as collection:
-            fields = {"_id": 1} if keys_only else self._fields
+            fields = {"_id": 1} if keys_only and self._where is None else self._fields
             read = 0
             for document in collection.find({}, fields).batch_size(BATCH):
-                key = self._key(document["_id"])
-                if keys_only:
-                    yield self._source, key, bucket(key), 0, 0, 0
-                else:
-                    row = self._mapping.row(wire(document))
-                    # A refused document is nowhere else: its key alone makes it differ.
-                    sums = (0, 0, 0) if isinstance(row, Refused) else hashes(key, row, self.split)[1:]
-                    yield (self._source, key, bucket(key), *sums)
+                if pair := self._pair(document, keys_only=keys_only):
+                    yield pair
                 read += 1
                 if read == chunk:
                     self._read(read, pace, progress)
                     time.sleep(pace.wait(time.monotonic()))
                     read = 0
             self._read(read, pace, progress)
+
+    def _pair(self, document: Document, *, keys_only: bool) -> Pair | None:
+        """A document's key and hashes; None where a condition leaves it out."""
+        key = self._key(document["_id"])
+        if keys_only and self._where is None:
+            return self._source, key, bucket(key), 0, 0, 0
+        row = self._mapping.row(wire(document))
+        if self._where is not None and (isinstance(row, Refused) or not self._where.holds(row)):
+            return None
+        # A refused document is nowhere else: its key alone makes it differ.
+        sums = (0, 0, 0) if keys_only or isinstance(row, Refused) else hashes(key, row, self.split)[1:]
+        return (self._source, key, bucket(key), *sums)
 
     def rows(self, keys: Collection[str]) -> dict[str, Values | Refused]:
         """The documents of these keys as they are now, mapped; those that are not there are left out."""

@@ -17,6 +17,7 @@ from dropless.endpoints import Endpoints
 from dropless.reconciliation.canonical import COARSE_US, Split, Values
 from dropless.reconciliation.newest import selected
 from dropless.reconciliation.pairs import Pairs
+from dropless.reconciliation.where import Where
 from dropless.union import canonical_json
 from dropless.union.outcome import Unmappable
 from resources.waiting import patiently
@@ -60,9 +61,16 @@ class PinotSide:
         self._contract = contract
 
     def collect(
-        self, pairs: Pairs, sources: Collection[str], splits: dict[str, Split], progress: Progress, *, keys_only: bool
+        self,
+        pairs: Pairs,
+        sources: Collection[str],
+        splits: dict[str, Split],
+        progress: Progress,
+        *,
+        keys_only: bool,
+        where: Where | None = None,
     ) -> None:
-        """Put the keys and hashes of every row among the pairs.
+        """Put the keys and hashes of every row, or of those that `where` chooses, among the pairs.
 
         Rows are asked for by their places in their segments; what changes meanwhile has another place, or none.
 
@@ -70,7 +78,8 @@ class PinotSide:
             Unreachable: Pinot does not answer in full.
             DroplessError: it refused.
         """
-        columns = () if keys_only else self._contract.columns
+        columns = (where.columns if where else ()) if keys_only else self._contract.columns
+        page = f"(select * from page where {where.in_duckdb(milliseconds=True)})" if where else "page"  # noqa: S608 - quoted
         table = self._contract.name
         last = _recovered(lambda: pinot.select(self._endpoints, f'select max("$docId") from "{table}"').value())  # noqa: S608
         segments = _recovered(
@@ -84,7 +93,7 @@ class PinotSide:
             rows = self._rows(columns, places, sources)
             if rows:
                 pairs.database.register("page", self._page(columns, rows))
-                pairs.add_relation(NAME, "page", splits, milliseconds=True, keys=keys_only)
+                pairs.add_relation(NAME, page, splits, milliseconds=True, keys=keys_only)
                 pairs.database.unregister("page")
             progress(len(rows))
 

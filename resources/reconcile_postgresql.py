@@ -22,6 +22,7 @@ from dropless.reconciliation.canonical import Digest, Split, Values, bucket, has
 from dropless.reconciliation.in_postgresql import INTEGERS, Written
 from dropless.reconciliation.keys import parts_of
 from dropless.reconciliation.mapped import Mapped, Refused, mapped
+from dropless.reconciliation.where import Where
 from dropless.union.canonical_json import loads
 from resources import postgresql_catalogue as catalogue
 from resources import source_connections
@@ -43,8 +44,16 @@ class PostgresqlSide:
     Every method raises `Unreachable` when the database does not answer.
     """
 
-    def __init__(self, endpoints: Endpoints, contract: Contract, source: Source, origin: PostgresqlTable) -> None:
-        """`origin` is the source's table."""
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        contract: Contract,
+        source: Source,
+        origin: PostgresqlTable,
+        where: Where | None = None,
+    ) -> None:
+        """`origin` is the source's table; `where` chooses the rows of digests, and of nothing else."""
+        self._where = where
         self._endpoints = endpoints
         self._source = source
         self._origin = origin
@@ -72,6 +81,7 @@ class PostgresqlSide:
         found = Digest()
 
         def one(condition: sql.Composable) -> tuple[list[Any], list[Any]]:
+            condition = self._chosen(condition)
             connection = free.get()
             try:
                 parts = connection.execute(in_postgresql.summed(select(rows, self._table, condition))).fetchall()
@@ -123,7 +133,7 @@ class PostgresqlSide:
         rows = self._written()[0]
         select = in_postgresql.keyed if keys_only else in_postgresql.hashed
         with self._asked() as connection:
-            for condition in conditions:
+            for condition in map(self._chosen, conditions):
                 selected = connection.execute(select(rows, self._table, condition))
                 found = {key: [place, high, low, fine] for key, place, high, low, fine in selected}
                 if rows.split.fetched and not keys_only:
@@ -132,6 +142,12 @@ class PostgresqlSide:
                 self.rows_read += len(found)
                 for key, (place, high, low, fine) in found.items():
                     yield key, place, high, low, fine
+
+    def _chosen(self, condition: sql.Composable) -> sql.Composable:
+        if self._where is None:
+            return condition
+        chosen = in_postgresql.chosen(self._written()[0], self._where.condition)
+        return sql.SQL("({}) and {}").format(condition, chosen)
 
     @property
     def everything(self) -> sql.Composable:

@@ -15,6 +15,7 @@ from dropless.passwords import write
 from dropless.reconciliation import history
 from dropless.reconciliation.findings import Report, Tier
 from dropless.reconciliation.page import page
+from dropless.reconciliation.where import Where
 from dropless.settings import Settings
 from resources.reconcile_repair import Mended, ReconcileRepair
 from resources.reconciliation import Limits, Progress, Reconciliation, Step
@@ -49,17 +50,18 @@ def reconcile(
     tier: Tier,
     limits: Limits,
     *,
+    where: Where | None = None,
     progress: Progress = lambda _: None,
 ) -> Told:
-    """Reconcile, remember it, and write its page.
+    """Reconcile, remember it if all rows were compared, and write its page.
 
     Raises:
         DroplessError: as `Reconciliation.run`, or the object storage takes no page.
     """
-    endpoints = Endpoints.local(settings)
-    report = Reconciliation(endpoints, contract, sources, tier, limits, progress).run()
+    endpoints = Endpoints.load(settings)
+    report = Reconciliation(endpoints, contract, sources, tier, limits, progress, where).run()
     path = settings.reconciliations(contract.name)
-    text = page(report, history.remember(path, report))
+    text = page(report, history.load(path) if where else history.remember(path, report))
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{report.id}.html"
@@ -80,6 +82,7 @@ def repair(
     sources: Sequence[Source],
     limits: Limits,
     *,
+    where: Where | None = None,
     progress: Progress = lambda _: None,
     found: Report | None = None,
 ) -> Proof:
@@ -89,14 +92,14 @@ def repair(
         DroplessError: as `reconcile` and `ReconcileRepair.mend`.
     """
     mend = ReconcileRepair(
-        Endpoints.local(settings), contract, settings.backfills, lambda what: progress(Step(what))
+        Endpoints.load(settings), contract, settings.backfills, lambda what: progress(Step(what))
     ).mend
-    before = found or reconcile(settings, contract, sources, Tier.FULL, limits, progress=progress).report
+    before = found or reconcile(settings, contract, sources, Tier.FULL, limits, where=where, progress=progress).report
     report, mended = before, list[Mended]()
     for _ in range(REPAIRS):
         beyond = any(each.more for each in report.comparisons)
         mended += mend(report)
-        after = reconcile(settings, contract, sources, Tier.FULL, limits, progress=progress)
+        after = reconcile(settings, contract, sources, Tier.FULL, limits, where=where, progress=progress)
         report = after.report
         # Beyond the limit of differences there was more to find.
         if report.sound or not beyond:

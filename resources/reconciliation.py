@@ -18,6 +18,7 @@ from dropless.reconciliation.findings import Comparison, Finding, Load, Report, 
 from dropless.reconciliation.keys import source_of
 from dropless.reconciliation.mapped import Refused
 from dropless.reconciliation.pairs import Pairs
+from dropless.reconciliation.where import Where
 from resources import reconcile_lake, reconcile_pinot
 from resources.reconcile_fence import Fences, Passed
 from resources.reconcile_lake import LakeSide, Unreadable
@@ -73,11 +74,13 @@ class Reconciliation:
     tier: Tier = Tier.FULL
     limits: Limits = field(default_factory=Limits)
     progress: Progress = lambda _: None
+    where: Where | None = None
+    """Which rows; without it all of them."""
 
     def __post_init__(self) -> None:
         """Nothing is asked yet."""
         self._fences = Fences(self.endpoints, self.contract, self.sources)
-        self._sides = {each.name: side_of(self.endpoints, self.contract, each) for each in self.sources}
+        self._sides = {each.name: side_of(self.endpoints, self.contract, each, self.where) for each in self.sources}
         self._lake = LakeSide(self.endpoints, self.contract)
         self._pinot = PinotSide(self.endpoints, self.contract)
         self._suspects = Suspects()
@@ -120,6 +123,7 @@ class Reconciliation:
             self._refused,
             tuple(each.seconds for each in self._passed),
             {name: Load(side.rows_read, round(side.seconds, 3)) for name, side in self._sides.items()},
+            self.where.text if self.where else None,
         )
 
     def _compare_all(self) -> None:
@@ -131,7 +135,7 @@ class Reconciliation:
             splits = {name: side.split for name, side in self._sides.items()}
             self.progress(Step("reading the lake"))
             try:
-                self._lake.collect(pairs, splits, keys_only=keys_only)
+                self._lake.collect(pairs, splits, keys_only=keys_only, where=self.where)
             except Unreadable as error:
                 self._lost[reconcile_lake.NAME] = Finding(reconcile_lake.NAME, "", Wrong.UNREADABLE, (), str(error))
             self._pinot.collect(
@@ -140,6 +144,7 @@ class Reconciliation:
                 splits,
                 lambda rows: self.progress(Step("reading Pinot", rows)),
                 keys_only=keys_only,
+                where=self.where,
             )
             self._fence()
             touched = self._touch(pairs)
@@ -287,12 +292,14 @@ class Reconciliation:
         return Comparison(system, self._rows[system], tuple(found), self._more[system], len(self._suspects.of(system)))
 
 
-def side_of(endpoints: Endpoints, contract: Contract, source: Source) -> PostgresqlSide | MongodbSide:
+def side_of(
+    endpoints: Endpoints, contract: Contract, source: Source, where: Where | None = None
+) -> PostgresqlSide | MongodbSide:
     """The source's table or collection; nothing is connected yet."""
     if source.postgresql:
-        return PostgresqlSide(endpoints, contract, source, source.postgresql)
+        return PostgresqlSide(endpoints, contract, source, source.postgresql, where)
     if source.mongodb:
-        return MongodbSide(endpoints, contract, source, source.mongodb)
+        return MongodbSide(endpoints, contract, source, source.mongodb, where)
     raise AssertionError(source.name)
 
 

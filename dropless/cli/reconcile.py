@@ -17,6 +17,7 @@ from dropless.cli.as_json import AsJson, write_json
 from dropless.contract import load_contracts
 from dropless.declared import declared
 from dropless.reconciliation.findings import Tier
+from dropless.reconciliation.where import parse
 from dropless.settings import Settings
 from resources import reconciled
 from resources.backfills import chosen
@@ -32,6 +33,10 @@ def reconcile(
     table: Annotated[str | None, typer.Option(help="One unified table; all of them otherwise.")] = None,
     source: Annotated[list[str] | None, typer.Option(help="One of its sources; all of them otherwise.")] = None,
     tier: Annotated[Tier, typer.Option(help="Keys only, or every value.")] = Tier.FULL,
+    where: Annotated[
+        str | None,
+        typer.Option(help="Only rows like these, such as \"status = 'paid' and placed_at >= '2026-01-01'\"."),
+    ] = None,
     rate: Annotated[float | None, typer.Option(help="Rows a second that are read of each source.", min=1)] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what is found, and prove it.")] = False,
     as_json: AsJson = False,
@@ -42,14 +47,18 @@ def reconcile(
     """
     settings = Settings.load()
     contracts = [declared(settings, table)] if table else load_contracts(settings.contracts)
+    conditions = {each.name: parse(each, where) for each in contracts} if where else {}
     told = []
     for contract in contracts:
         sources = chosen(contract, source or [])
         with _shown(contract.name) as show:
-            found = reconciled.reconcile(settings, contract, sources, tier, Limits(rate=rate), progress=show)
+            rows = conditions.get(contract.name)
+            found = reconciled.reconcile(
+                settings, contract, sources, tier, Limits(rate=rate), where=rows, progress=show
+            )
             if repair and not found.report.sound:
                 proof = reconciled.repair(
-                    settings, contract, sources, Limits(rate=rate), progress=show, found=found.report
+                    settings, contract, sources, Limits(rate=rate), where=rows, progress=show, found=found.report
                 )
                 if not as_json:
                     _show(found)
@@ -94,13 +103,14 @@ def _show_mended(proof: Proof) -> None:
 def _show(told: Told) -> None:
     console, report = Console(highlight=False), told.report
     rows = sum(report.rows.values())
+    among = f" where {escape(report.where)}" if report.where else ""
     for each in report.comparisons:
         counts = ", ".join(f"{number:,} {what}" for what, number in each.counts.items())
         more = f" and {each.more:,} more that differ" if each.more else ""
         verdict = "[green]equal[/]" if each.sound else f"[bold red]{counts}{more}[/]"
         unsettled = f" ({each.unsettled:,} rows changed at every look)" if each.unsettled else ""
         console.print(
-            f"[bold]{report.table}[/]: {rows:,} rows of the sources against {each.place}: {verdict}{unsettled}"
+            f"[bold]{report.table}[/]: {rows:,} rows of the sources{among} against {each.place}: {verdict}{unsettled}"
         )
     load = "; ".join(f"{name} {each.rows:,} rows in {each.seconds:.1f} s" for name, each in report.load.items())
     console.print(

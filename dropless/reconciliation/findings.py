@@ -198,6 +198,8 @@ class Report:
     fences: tuple[Mapping[str, float], ...]
     """By fence and stage: how long after it was written the fence had passed, in seconds."""
     load: Mapping[str, Load]
+    where: str | None = None
+    """The condition of the rows that were compared; without one all were."""
 
     @property
     def findings(self) -> list[Finding]:

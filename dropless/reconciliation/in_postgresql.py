@@ -19,6 +19,7 @@ from dropless.contract.column_type import Kind
 from dropless.contract.literals import on_the_wire
 from dropless.errors import DroplessError
 from dropless.reconciliation.canonical import BUCKET_DIGITS, COARSE_US, Split, coarse
+from dropless.reconciliation.where import Both, Compare, Condition, Not, Null
 
 Sql = sql.Composable
 
@@ -117,6 +118,26 @@ def keyed(rows: Written, table: Sql, condition: Sql) -> sql.Composed:
     return sql.SQL(query).format(_bucket(), keys)
 
 
+def chosen(rows: Written, condition: Condition) -> Sql:
+    """A condition on unified columns as one on the table.
+
+    Raises:
+        DroplessError: a column is not written by PostgreSQL itself.
+    """
+    match condition:
+        case Both(children, every):
+            glue = sql.SQL(" and " if every else " or ")
+            return sql.SQL("({})").format(glue.join([chosen(rows, each) for each in children]))
+        case Not(child):
+            return sql.SQL("(not {})").format(chosen(rows, child))
+        case Compare(column, symbol, value):
+            return sql.SQL("({} {} {})").format(
+                _comparable(column, _made_of(rows, column)), sql.SQL(symbol), sql.Literal(value)
+            )
+        case Null(column):
+            return sql.SQL("({} is null)").format(_made_of(rows, column))
+
+
 def summed(hashes: sql.Composed) -> sql.Composed:
     """A select of `bucket, count, high, low, fine`: the sums of what `hashed` or `keyed` selects."""
     query = "select bucket, count(*), sum(high), sum(low), sum(fine) from ({}) as hashed group by bucket"
@@ -144,6 +165,28 @@ def _text(columns: Sequence[Sql]) -> sql.Composed:
 
 def _number(column: str, first: int) -> sql.Composed:
     return sql.SQL("('x' || substr({}, {}, 16))::bit(64)::bigint").format(sql.Identifier(column), sql.Literal(first))
+
+
+def _made_of(rows: Written, column: Column) -> Sql:
+    for each, made in zip(rows.split.computed, rows.computed, strict=True):
+        if each.name == column.name:
+            return made
+    raise DroplessError(f"PostgreSQL cannot be asked for column {column.name!r}: its values are made by the mapping.")
+
+
+def _comparable(column: Column, made: Sql) -> Sql:
+    match column.type.kind:
+        case Kind.STRING:
+            # Behind its length, and by its bytes, whatever the database's language.
+            return sql.SQL("substr({text}, strpos({text}, ':') + 1) collate \"C\"").format(text=made)
+        case Kind.TIMESTAMP:
+            return made
+        case Kind.INT | Kind.LONG:
+            return sql.SQL("({})::bigint").format(made)
+        case kind:
+            # Numbers, dates and truth have the same text in both.
+            names = {Kind.DECIMAL: "numeric", Kind.DATE: "date", Kind.BOOLEAN: "boolean"}
+            return sql.SQL("({})::{}").format(made, sql.SQL(names[kind]))
 
 
 def _key_part(source: Source, name: str, types: Mapping[str, str]) -> Sql:

@@ -21,6 +21,7 @@ from dropless.example.traffic import Load, Traffic
 from dropless.lake.merge import Merge
 from dropless.lake.store import Store
 from dropless.reconciliation.findings import Report, Wrong
+from dropless.reconciliation.where import parse
 from dropless.records import Partition
 from dropless.settings import Settings
 from resources import reconciled
@@ -47,9 +48,10 @@ class Orders:
     contract: Contract
     kafka: AdminClient
 
-    def reconcile(self, tier: str = "full", *sources: str) -> Report:
+    def reconcile(self, tier: str = "full", *sources: str, where: str | None = None) -> Report:
         chosen = [each for each in self.contract.sources if not sources or each.name in sources]
-        return Reconciliation(self.endpoints, self.contract, chosen, tier, Limits()).run()
+        rows = parse(self.contract, where) if where else None
+        return Reconciliation(self.endpoints, self.contract, chosen, tier, Limits(), where=rows).run()
 
     def repair(self, report: Report) -> tuple[Report, float]:
         began = time.monotonic()

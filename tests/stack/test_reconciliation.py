@@ -103,6 +103,21 @@ def test_nothing_is_found_in_a_sound_table_under_traffic(endpoints: Endpoints, o
         assert {each.unsettled for each in report.comparisons} == {0}
 
 
+WHERE = """
+    (amount > 20.50 or currency in ('USD', 'GBP')) and status <> 'cancelled' and item_count between 1 and 5
+    and gift is not null and not promised_on < '2001-01-01' and placed_at >= '2002-03-04 05:06:07+01'
+"""
+
+
+def test_every_system_can_be_asked_for_some_of_the_rows(orders: Orders) -> None:
+    [everything, some] = [orders.reconcile("full", where=each) for each in (None, WHERE)]
+    assert some.sound, some.findings[:5]
+    for name, number in some.rows.items():
+        assert 0 < number < everything.rows[name]
+    # Nothing changes, so that all have chosen the same rows, and not only those that were looked at again.
+    assert [dict(each.rows) for each in some.comparisons] == [some.rows, some.rows]
+
+
 def test_every_fault_is_found_and_named_and_mended_under_traffic(endpoints: Endpoints, orders: Orders) -> None:
     orders.insert(*range(1, 9))
     rows = orders.newest(*range(1, 9))
