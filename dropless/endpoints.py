@@ -46,6 +46,8 @@ class Endpoints:
     # Every node of the systems of which clients know one address; empty where a load balancer hides them.
     schema_registry_nodes: tuple[str, ...] = ()
     s3_nodes: tuple[str, ...] = ()
+    # By the name of a password's file: where Connect's workers see it, as `folder:file`; else in `secrets`, as we do.
+    connect_passwords: tuple[tuple[str, str], ...] = ()
     # How many servers keep each row of a Pinot table.
     pinot_replicas: int = 1
 
@@ -104,4 +106,5 @@ def _told(told: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
             raise ValueError(f"{KAFKA_USER}, the name of Kafka's user, is not set")
         security |= {"sasl.username": user, "sasl.password": passwords.read(secrets, KAFKA_PASSWORD)}
     lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-    return {**told, **lists, "secrets": secrets, "kafka_security": tuple(security.items())}
+    pairs = {"kafka_security": security, "connect_passwords": told.get("connect_passwords", {})}
+    return {**told, **lists, "secrets": secrets, **{name: tuple(each.items()) for name, each in pairs.items()}}

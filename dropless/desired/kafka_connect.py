@@ -172,8 +172,9 @@ def _mongodb(table: str, source: str, origin: MongodbCollection, endpoints: Endp
 
 
 def password(endpoints: Endpoints, secret: str) -> str:
-    """A reference that Connect resolves: the content of a file in the folder of secrets."""
-    return f"${{dir:{endpoints.secrets}:{secret}}}"
+    """A reference that Connect resolves: the content of a file in a folder that its workers see."""
+    place = dict(endpoints.connect_passwords).get(secret, f"{endpoints.secrets}:{secret}")
+    return f"${{dir:{place}}}"
 
 
 def _listed(expression: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from dropless.contract import Contract
 from dropless.declared import written
 from dropless.desired import storage
+from dropless.desired.servers import MONGODB_SECRET, POSTGRESQL_SECRET
 from dropless.kubernetes import access, network, secrets
 from dropless.kubernetes.addresses import Addresses, addresses
 from dropless.kubernetes.installation import Installation
@@ -17,7 +18,8 @@ Json = dict[str, Any]
 
 # 3.6.x loses rows when a worker is killed (debezium/dbz#1554): never older than 3.7.1.
 DEBEZIUM: Final = "3.7.1.Final"
-CREDENTIALS: Final = {"postgresql": "postgresql-replication", "mongodb": "mongodb-replication"}
+CREDENTIALS: Final = {POSTGRESQL_SECRET: "postgresql-replication", MONGODB_SECRET: "mongodb-replication"}
+"""By the name of a password's file: the Secret whose keys Connect's pods see as files."""
 
 
 def values(release: str, installation: Installation, contracts: Sequence[Contract]) -> Json:
@@ -181,6 +183,7 @@ def endpoints(at: Addresses) -> Json:
         "dagster": at.dagster,
         "mongodb_replica_set": "mongodb",
         "secrets": "/etc/dropless/secrets",
+        "connect_passwords": {name: f"/mnt/credentials/{secret}:password" for name, secret in CREDENTIALS.items()},
     }
 
 

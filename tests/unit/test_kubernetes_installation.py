@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from charts import contracts, environment, one, rendered
+from contracts import orders
 
+from dropless.desired.kafka_connect import connectors
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.kubernetes import network, releases, secrets, values
@@ -216,6 +218,18 @@ def test_our_processes_read_the_endpoints_that_the_chart_is_given(
         "sasl.username": "union",
         "sasl.password": "kept",
     }
+
+
+def test_connectors_take_their_passwords_from_files_that_connects_pods_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _file(tmp_path, monkeypatch, endpoints(addresses(Installation())))
+    (tmp_path / "kafka_password").write_text("kept\n")
+    monkeypatch.setenv("DROPLESS_KAFKA_USER", "dagster")
+    made = {each.name: each.properties["config"] for each in connectors(orders(), Endpoints.load(_settings(tmp_path)))}
+    store, marketplace = made["orders.store"], made["orders.marketplace"]
+    assert store["database.password"] == "${dir:/mnt/credentials/postgresql-replication:password}"
+    assert marketplace["mongodb.password"] == "${dir:/mnt/credentials/mongodb-replication:password}"
 
 
 def test_without_a_file_the_endpoints_are_this_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
