@@ -19,7 +19,7 @@ from dropless.contract.column_type import Kind
 from dropless.contract.literals import on_the_wire
 from dropless.errors import DroplessError
 from dropless.reconciliation.canonical import BUCKET_DIGITS, COARSE_US, Split, coarse
-from dropless.reconciliation.where import Both, Compare, Condition, Not, Null
+from dropless.reconciliation.where import Compare, Condition, Joined, Not, Null
 
 Sql = sql.Composable
 
@@ -125,7 +125,7 @@ def chosen(rows: Written, condition: Condition) -> Sql:
         DroplessError: a column is not written by PostgreSQL itself.
     """
     match condition:
-        case Both(children, every):
+        case Joined(children, every):
             glue = sql.SQL(" and " if every else " or ")
             return sql.SQL("({})").format(glue.join([chosen(rows, each) for each in children]))
         case Not(child):
@@ -286,7 +286,7 @@ def _decimal(scale: int, divisor: int, origin: sql.Identifier, type_: str) -> Sq
 
 def _double(divisor: int, origin: sql.Identifier, type_: str) -> Sql | None:
     if type_ in {"smallint", "integer"} and divisor < 2**53:
-        # Both are exact, and the division gives the nearest double.
+        # Joined are exact, and the division gives the nearest double.
         number: Sql = sql.SQL("{}::float8 / {}::float8").format(origin, sql.Literal(divisor))
     elif divisor > 1:
         return None

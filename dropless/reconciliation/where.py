@@ -62,14 +62,14 @@ class Not:
 
 
 @dataclass(frozen=True)
-class Both:
+class Joined:
     """All of the children, or with `every` false one of them."""
 
     children: tuple[Condition, ...]
     every: bool
 
 
-Condition = Compare | Null | Not | Both
+Condition = Compare | Null | Not | Joined
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _understood(node: Mapping[str, Any], columns: Mapping[str, Column]) -> Condi
     kind, children = node["type"], node.get("children", [])
     match kind:
         case "CONJUNCTION_AND" | "CONJUNCTION_OR":
-            return Both(tuple(_understood(each, columns) for each in children), kind == "CONJUNCTION_AND")
+            return Joined(tuple(_understood(each, columns) for each in children), kind == "CONJUNCTION_AND")
         case "OPERATOR_NOT":
             return Not(_understood(children[0], columns))
         case "OPERATOR_IS_NULL":
@@ -125,10 +125,10 @@ def _understood(node: Mapping[str, Any], columns: Mapping[str, Column]) -> Condi
             return Not(Null(_column(children[0], columns)))
         case "COMPARE_IN":
             column = _column(children[0], columns)
-            return Both(tuple(_compare(column, "=", each) for each in children[1:]), every=False)
+            return Joined(tuple(_compare(column, "=", each) for each in children[1:]), every=False)
         case "COMPARE_BETWEEN":
             column = _column(node["input"], columns)
-            return Both((_compare(column, ">=", node["lower"]), _compare(column, "<=", node["upper"])), every=True)
+            return Joined((_compare(column, ">=", node["lower"]), _compare(column, "<=", node["upper"])), every=True)
         case _:
             symbol, mirrored, _ = _OPERATORS[kind]
             if node["left"]["type"] == "COLUMN_REF":
@@ -175,7 +175,7 @@ def _value(column: Column, text: str, kind: str) -> Any:
 
 def _columns(condition: Condition) -> Sequence[Column]:
     match condition:
-        case Both(children):
+        case Joined(children):
             return [column for each in children for column in _columns(each)]
         case Not(child):
             return _columns(child)
@@ -185,7 +185,7 @@ def _columns(condition: Condition) -> Sequence[Column]:
 
 def _holds(condition: Condition, row: Values) -> bool | None:
     match condition:
-        case Both(children, every):
+        case Joined(children, every):
             found = [_holds(each, row) for each in children]
             decides = not every
             return decides if decides in found else None if None in found else every
@@ -203,7 +203,7 @@ def _holds(condition: Condition, row: Values) -> bool | None:
 
 def _written(condition: Condition, leaf: Callable[[Compare | Null], str]) -> str:
     match condition:
-        case Both(children, every):
+        case Joined(children, every):
             return f"({(' and ' if every else ' or ').join(_written(each, leaf) for each in children)})"
         case Not(child):
             return f"(not {_written(child, leaf)})"
