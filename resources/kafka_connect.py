@@ -15,7 +15,7 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
 from dropless.plan import Action, Change, Json, Resource
 from resources.managed import unmasked
-from resources.rest import Rest
+from resources.rest import Rest, message
 from resources.restarts import starts_over
 from resources.topic_admin import TopicAdmin
 from resources.waiting import until
@@ -153,7 +153,7 @@ class Connectors:
             raise DroplessError(passwords.mask(self._secrets, sentence))
 
     def _call(self, doing: str, method: str, path: str, **request: Any) -> httpx.Response:
-        accept = {409, *request.pop("accept", ())}
+        accept = {409, 500, *request.pop("accept", ())}
         retrying = Retrying(
             retry=retry_if_exception_type(_Rebalancing),
             stop=stop_after_delay(REBALANCE_SECONDS),
@@ -163,8 +163,12 @@ class Connectors:
 
         def once() -> httpx.Response:
             response = self._rest.call(doing, method, path, accept=accept, **request)
-            if response.status_code == 409:
+            # Of a request that a worker has handed to another one, the refusal comes as a failure of its own.
+            expected = response.status_code == 500 and "a rebalance is expected" in response.text
+            if response.status_code == 409 or expected:
                 raise _Rebalancing(f"Kafka Connect was rebalancing for {REBALANCE_SECONDS} s and could not {doing}.")
+            if response.status_code == 500:
+                raise DroplessError(f"Kafka Connect refused to {doing}: {message(response)}")
             return response
 
         try:

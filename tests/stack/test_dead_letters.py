@@ -274,4 +274,5 @@ def test_many_bad_rows_keep_their_order_and_the_status_counts_them(settings, end
     assert dead_letters(endpoints, "orders").count == before + 50
     command = [sys.executable, "-c", "from dropless.cli import main; main()", "status", "--json"]
     told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert told.stdout, f"exit code {told.returncode}: {told.stderr}"
     assert json.loads(told.stdout)["dead_letters"]["orders"] == before + 50
