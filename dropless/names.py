@@ -16,9 +16,12 @@ SOURCE_SCHEMA: Final = "dropless"
 """The PostgreSQL schema for our own tables in a source database (heartbeats and signals)."""
 
 
+RAW: Final = "raw."
+
+
 def raw_topic(table: str, source: str) -> str:
     """The topic of one source's changes, as Debezium saw them."""
-    return f"raw.{table}.{source}"
+    return f"{RAW}{table}.{source}"
 
 
 def heartbeat_topic(table: str, source: str) -> str:

@@ -88,7 +88,7 @@ def _captured(endpoints: Endpoints, contract: Contract) -> dict[str, _Captured]:
     starts, ends = view.starts(places), view.ends(places)
     tails = [Lag(*place, max(starts[place], ends[place] - TAIL), ends[place]) for place in places]
     for record in _records(endpoints, [each for each in tails if each.end > each.position]):
-        source_name, committed_at = _origin(record)
+        source_name, committed_at = dated(record)
         before = found[source_name]
         found[source_name] = _Captured(before.written, max(committed_at, before.committed or 0.0))
     return found
@@ -106,7 +106,7 @@ def _waiting(endpoints: Endpoints, contract: Contract) -> dict[str, float]:
     ]
     oldest: dict[str, float] = {}
     for record in _records(endpoints, behind, first=True):
-        source, committed_at = _origin(record)
+        source, committed_at = dated(record)
         oldest[source] = min(committed_at, oldest.get(source, committed_at))
     return oldest
 
@@ -142,11 +142,18 @@ def _records(endpoints: Endpoints, behind: Sequence[Lag], *, first: bool = False
         consumer.close()
 
 
-def _origin(record: Message) -> tuple[str, float]:
-    """The source of a raw or unified record, and its commit time there in seconds since 1970."""
-    row = orjson.loads(record.value() or b"{}")
-    if "_committed_at_us" in row:
+def dated(record: Message) -> tuple[str, float]:
+    """The source of a raw or unified record, and its commit time there in seconds since 1970.
+
+    A raw record that is no change event, which becomes a dead letter, is dated by Kafka.
+    """
+    topic, written = record.topic() or "", record.timestamp()[1] / 1000
+    try:
+        row = orjson.loads(record.value() or b"{}")
+    except orjson.JSONDecodeError:
+        row = None
+    if not topic.startswith(names.RAW):
         return row["_source"], row["_committed_at_us"] / 1_000_000
-    origin = row.get("source", {})
-    committed_at = origin.get("ts_ms", record.timestamp()[1]) / 1000
-    return (record.topic() or "").rsplit(".", 1)[-1], committed_at
+    origin = row.get("source") if isinstance(row, dict) else None
+    told = origin.get("ts_ms") if isinstance(origin, dict) else None
+    return topic.rsplit(".", 1)[-1], told / 1000 if isinstance(told, int) else written

@@ -5,8 +5,30 @@ from __future__ import annotations
 import pytest
 
 from dropless.freshness import Signs, staleness
+from resources.freshness import dated
 
 NOW = 10_000.0
+
+
+class Record:
+    """A record of a topic as a consumer has it, written to Kafka at 7 s since 1970."""
+
+    def __init__(self, topic: str, value: bytes) -> None:
+        self.topic, self.value = lambda: topic, lambda: value
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 7000
+
+
+@pytest.mark.parametrize("value", [b"{no json", b"[]", b"1", b"{}", b'{"source": 1}', b'{"source": {"ts_ms": "x"}}'])
+def test_a_raw_record_that_is_no_event_is_dated_by_kafka(value: bytes):
+    assert dated(Record("raw.orders.store", value)) == ("store", 7.0)
+
+
+def test_a_change_event_and_its_row_are_dated_by_their_source():
+    assert dated(Record("raw.orders.store", b'{"source": {"ts_ms": 5000}}')) == ("store", 5.0)
+    row = b'{"_source": "store", "_committed_at_us": 5000001}'
+    assert dated(Record("unified.orders", row)) == ("store", 5.000001)
 
 
 def test_what_was_captured_but_is_no_row_dates_the_answer_as_well():
