@@ -35,6 +35,8 @@ IDLE_SECONDS = 0.1
 COMMITTED_SECONDS = 10.0
 """Committed offsets are unknown while another process's transaction is open, at most this long."""
 LAG_SECONDS = 1.0
+REJOIN_SECONDS = 1.5
+"""Beyond the session's time-out, at which the group's coordinator forgets a member."""
 VERDICT_SECONDS = 5.0
 """A heartbeat, and the time in which a newer process for the same slot joins the group."""
 
@@ -77,9 +79,12 @@ class Union:
         try:
             # Before joining the group: it ends a killed predecessor's transaction, whose offsets would be awaited.
             self._start_transactions()
+            self._slot.watch(list(self._routes))
             while not self._stop.is_set():
                 try:
                     self._session()
+                    if self._slot.must_rejoin.is_set():
+                        self._stay_away()
                 except SlotTaken:
                     if self._slot.taken(self._member):
                         raise
@@ -90,6 +95,12 @@ class Union:
         finally:
             self._status.state = "stopped"
             self._transactions.close()
+
+    def _stay_away(self) -> None:
+        """Let the group end this member's session, so that it shares out everything anew."""
+        self._status.state = "rejoining"
+        self._stop.wait(int(self._status.consumer["session.timeout.ms"]) / 1000 + REJOIN_SECONDS)
+        self._slot.must_rejoin.clear()
 
     def _start_transactions(self) -> None:
         if not self._stop.is_set():
@@ -105,7 +116,7 @@ class Union:
                 list(self._routes), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
             self._status.state = "running"
-            while not self._stop.is_set():
+            while not self._stop.is_set() and not self._slot.must_rejoin.is_set():
                 self._turn(consumer)
         except Fenced:
             self._await_verdict(consumer)

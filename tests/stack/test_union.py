@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -134,6 +136,43 @@ def test_the_group_tells_whether_another_process_has_a_slot(union: SmallUnion):
     (member,) = union.admin.describe_consumer_groups([group])[group].result(10).members
     assert not slot.taken(member.member_id)
     assert slot.taken("another")
+
+
+# A member that gives partitions up as a rebalance asks for, and dies before it says so.
+HALF_A_REBALANCE = """
+import json, os, sys
+from confluent_kafka import Consumer
+consumer = Consumer(json.loads(sys.argv[1]))
+consumer.subscribe([sys.argv[2]], on_revoke=lambda *_: os._exit(7))
+while True:
+    consumer.poll(0.1)
+"""
+
+
+def test_a_partition_that_the_group_has_forgotten_is_read_again(union: SmallUnion):
+    union.write(600)
+    group = names.union_group(union.table)
+    config = durability.union_consumer(union.endpoints, group, f"{union.table}.other")
+    command = [sys.executable, "-c", HALF_A_REBALANCE, json.dumps(config), union.raw]
+
+    def shares() -> dict[str, int]:
+        members = union.admin.describe_consumer_groups([group])[group].result(10).members
+        return {str(each.group_instance_id): len(each.assignment.topic_partitions) for each in members}
+
+    other = subprocess.Popen(command)
+    assert eventually(lambda: shares() == {f"{union.table}.other": union.contract.partitions}, 60)
+    _, port = start(union)
+    assert other.wait(60) == 7
+    # Back before its session ends: the group gives it what the first half of the rebalance left it.
+    other = subprocess.Popen(command)
+    try:
+        assert eventually(lambda: "nobody reads some partitions" in union.log("union-0"), 60)
+        assert eventually(lambda: status(port)["assignment"], 60)
+        assert eventually(lambda: sum(shares().values()) == union.contract.partitions, 60)
+    finally:
+        other.kill()
+        other.wait()
+    union.audit(60)
 
 
 def test_it_waits_for_topics_that_are_made_later(tmp_path: Path, endpoints: Endpoints, settings: Settings):
