@@ -1,0 +1,1 @@
+"""The mapping of a contract as ksqlDB statements, for the union on ksqlDB."""

@@ -1,0 +1,74 @@
+"""Where ksqlDB's queries begin: the offsets of their consumer groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
+from dropless.lag import Position
+from resources.group_offsets import GroupOffsets
+from resources.topic_admin import TopicAdmin
+
+Offsets = Mapping[Position, int]
+"""The next offset by topic and partition."""
+
+REQUEST_SECONDS = 10.0
+
+
+class Groups(Protocol):
+    """Consumer groups, as far as a mapping is handed from one query to another."""
+
+    def committed(self, groups: Sequence[str]) -> dict[str, dict[Position, int]]:
+        """Each group's offsets.
+
+        Raises:
+            Unreachable: Kafka does not answer.
+        """
+
+    def begin_at(self, group: str, offsets: Offsets) -> None:
+        """Have a group without members begin there.
+
+        Raises:
+            DroplessError: Kafka refuses, for instance because the group has members.
+        """
+
+    def await_empty(self, group: str, remedy: str) -> None:
+        """Wait until a group has no members.
+
+        Raises:
+            NotReady: it still has; the sentence ends with the remedy.
+        """
+
+
+class KafkaGroups:
+    """The groups in Kafka; constructing it connects nothing."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._offsets = GroupOffsets(endpoints)
+        self._admin = TopicAdmin(endpoints)
+
+    def committed(self, groups: Sequence[str]) -> dict[str, dict[Position, int]]:
+        """Each group's offsets."""
+        return self._offsets.committed(groups)
+
+    def begin_at(self, group: str, offsets: Offsets) -> None:
+        """Have a group without members begin there."""
+        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        request = [ConsumerGroupTopicPartitions(group, places)]
+        try:
+            answer = self._admin.client.alter_consumer_group_offsets(request, request_timeout=REQUEST_SECONDS)[group]
+            refused = [each.error for each in answer.result().topic_partitions if each.error]
+        except KafkaException as error:
+            raise DroplessError(
+                f"Kafka refused to have group {group!r} begin elsewhere: {error.args[0].str()}."
+            ) from None
+        if refused:
+            raise DroplessError(f"Kafka refused to have group {group!r} begin elsewhere: {refused[0].str()}.")
+
+    def await_empty(self, group: str, remedy: str) -> None:
+        """Wait until a group has no members."""
+        self._admin.await_empty(group, remedy)
