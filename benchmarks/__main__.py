@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -37,10 +38,17 @@ def main(
     unknown = sorted(set(wanted) - set(KNOWN))
     if unknown:
         raise DroplessError(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(KNOWN)}.")
-    console = Console(stderr=True)
-    found = []
+    console = Console(stderr=True, soft_wrap=True)
+    found, begun = [], time.monotonic()
     with console.status("") as status:
-        for result in run(wanted, status.update, quick=quick, running=running_stack):
+
+        def tell(what: str) -> None:
+            if console.is_terminal:
+                status.update(what)
+            else:
+                console.print(f"{time.monotonic() - begun:7.1f} s  {what}", highlight=False, markup=False)
+
+        for result in run(wanted, tell, quick=quick, running=running_stack):
             console.print(f"{result.benchmark}: {result.write(results)}")
             found.append(result.as_json())
     if results == RESULTS:

@@ -37,7 +37,7 @@ def measure(bench: Bench, _wanted: Collection[str]) -> list[Result]:
     bench.verifier.begin(start)
     with ended([lab.worker()]) as (worker,), Load(lab, SEED) as load:
         rate = _half_load(bench, worker, load)
-        for number in range(bench.scale.stalls):
+        for number in pairs.numbers(bench.scale.stalls):
             bench.noises.clear()
             with bench.block(f"stall {number + 1}"):
                 values = _stall(bench, worker, load, rate)

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
 
 from benchmarks.conditions import Listener, Noise
 from benchmarks.result import Pairs
-from dropless.errors import DroplessError
-
-# Disturbed rounds are made again, at most this share of all.
-MOST_REPEATED: Final = 0.5
 
 Step = tuple[str, Callable[[], Mapping[str, float]]]
 """A block's name, and what gives the values that it measured."""
@@ -34,15 +29,9 @@ class Blocks:
         self.noises[name] = listener.noise()
 
     def rounds(self, steps: Sequence[Step], count: int) -> Pairs:
-        """So many undisturbed rounds of all steps; their order turns round, so that drift falls on all alike.
-
-        Raises:
-            DroplessError: every round was disturbed.
-        """
+        """So many undisturbed rounds of all steps; their order turns round, so that drift falls on all alike."""
         pairs = Pairs()
-        for number in range(round((1 + MOST_REPEATED) * count)):
-            if len(pairs.rounds) == count:
-                break
+        for number in pairs.numbers(count):
             self.noises.clear()
             values: dict[str, float] = {}
             for name, step in steps if number % 2 == 0 else reversed(steps):
@@ -50,7 +39,4 @@ class Blocks:
                     found = step()
                 values |= found
             pairs.add(values, self.noises)
-        if not pairs.rounds:
-            name, why = next(iter(pairs.dropped[-1]["because"].items()))
-            raise DroplessError(f"Every round was disturbed by others, such as {name!r} in the last one: {why}.")
         return pairs

@@ -16,7 +16,7 @@ def measure(bench: Bench, wanted: Collection[str]) -> list[Result]:
     """One process over the newest n records and over all, in turn."""
     pairs = Pairs()
     small, large = bench.scale.changes, bench.scale.changes * bench.scale.growth
-    for number in range(bench.scale.growth_rounds):
+    for number in pairs.numbers(bench.scale.growth_rounds):
         values: dict[str, float] = {}
         bench.noises.clear()
         order = [("1x", small), ("grown", large)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +12,14 @@ import orjson
 
 from benchmarks.conditions import Noise
 from benchmarks.statistics import Estimate
+from dropless.errors import DroplessError
 from dropless.settings import PROJECT
 
 RESULTS: Final = PROJECT / "benchmarks" / "results"
+
+
+MOST_REPEATED: Final = 0.5
+"""Disturbed rounds are made again, at most this share of all."""
 
 
 @dataclass
@@ -36,8 +41,22 @@ class Pairs:
         else:
             self.rounds.append(told)
 
+    def numbers(self, count: int) -> Iterator[int]:
+        """The numbers of the rounds to be made, until so many count or too many were disturbed."""
+        for number in range(round((1 + MOST_REPEATED) * count)):
+            if len(self.rounds) == count:
+                return
+            yield number
+
     def column(self, name: str) -> list[float]:
-        """A value of every round that counts."""
+        """A value of every round that counts.
+
+        Raises:
+            DroplessError: every round was disturbed.
+        """
+        if not self.rounds and self.dropped:
+            block, why = next(iter(self.dropped[-1]["because"].items()))
+            raise DroplessError(f"Every round was disturbed by others, such as {block!r} in the last one: {why}.")
         return [float(each["values"][name]) for each in self.rounds]
 
 

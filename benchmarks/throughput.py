@@ -23,8 +23,6 @@ QUIX: Final = "Quix Streams"
 PLAIN: Final = "no transactions"
 # Quix Streams needs several times as long for a change; its share of them keeps its time in proportion.
 QUIX_SHARE: Final = 0.4
-# Disturbed rounds are made again, at most this share of all.
-MOST_REPEATED: Final = 0.5
 LEAST_IN_A_TRANSACTION: Final = 5_000
 
 Step = tuple[str, Callable[[], None]]
@@ -34,9 +32,7 @@ def measure(bench: Bench, wanted: Collection[str]) -> list[Result]:
     """Measure the wanted ones in the same rounds."""
     rounds = _Rounds(bench, wanted)
     rounds.warm_up()
-    for number in range(round((1 + MOST_REPEATED) * bench.scale.rounds)):
-        if len(rounds.pairs.rounds) == bench.scale.rounds:
-            break
+    for number in rounds.pairs.numbers(bench.scale.rounds):
         rounds.play(number)
     measured = {"P1": rounds.against_the_yardstick, "P1q": rounds.against_quix, "P2": rounds.against_no_transactions}
     return [measured[name]() for name in BENCHMARKS if name in wanted]

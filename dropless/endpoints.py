@@ -48,8 +48,16 @@ class Endpoints:
     s3_nodes: tuple[str, ...] = ()
     # By the name of a password's file: where Connect's workers see it, as `folder:file`; else in `secrets`, as we do.
     connect_passwords: tuple[tuple[str, str], ...] = ()
+    # ksqlDB's servers, and the tables whose rows its queries unite; workers unite all others.
+    ksqldb: tuple[str, ...] = ()
+    ksqldb_tables: tuple[str, ...] = ()
     # How many servers keep each row of a Pinot table.
     pinot_replicas: int = 1
+
+    @classmethod
+    def elsewhere(cls) -> bool:
+        """Whether the systems run somewhere else, which `DROPLESS_ENDPOINTS` tells, and not as this machine's processes."""
+        return bool(os.environ.get(FILE))
 
     @classmethod
     def load(cls, settings: Settings) -> Self:

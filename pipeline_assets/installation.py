@@ -8,8 +8,7 @@ from dropless.endpoints import Endpoints
 from dropless.plan import Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
-from resources.platform import LocalPlatform
-from resources.provisioning import adapters
+from resources.installed import known, processes
 
 
 class Installation(dg.ConfigurableResource[None]):
@@ -32,10 +31,10 @@ class Installation(dg.ConfigurableResource[None]):
 
     @property
     def processes(self) -> list[Resource]:
-        """Every process that must run, ours and the servers'."""
-        return LocalPlatform(self.settings).desired()
+        """Every process that must run on this machine, ours and the servers'; none where the systems run elsewhere."""
+        return processes(self.settings)
 
     @property
     def adapters(self) -> dict[str, Adapter]:
         """What observes and makes each kind of thing; nothing connects before it is used."""
-        return adapters(self.endpoints) | {"process": LocalPlatform(self.settings)}
+        return known(self.settings, self.endpoints)

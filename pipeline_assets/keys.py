@@ -41,6 +41,11 @@ def union_worker(table: str) -> dg.AssetKey:
     return of_table(table, "union_worker")
 
 
+def union_queries(table: str) -> dg.AssetKey:
+    """ksqlDB's queries that unite a table's sources, where it does."""
+    return of_table(table, "union_queries")
+
+
 def lake_writer(table: str) -> dg.AssetKey:
     """The process that writes a table's changes to the lake."""
     return of_table(table, "lake_writer")

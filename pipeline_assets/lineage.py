@@ -16,9 +16,13 @@ from pipeline_assets.presentation import column_schema
 SHORTEST_WINDOW = 60
 
 
-def lineage(contract: Contract) -> list[dg.AssetSpec]:
-    """Source tables, raw topics, unified and dead-letter topic, Pinot table, the lake's changes."""
-    specs = [*_sources(contract), *_raw_topics(contract), *_union(contract), _pinot(contract), _lake_changes(contract)]
+def lineage(contract: Contract, united_by: dg.AssetKey) -> list[dg.AssetSpec]:
+    """Source tables, raw topics, unified and dead-letter topic, Pinot table, the lake's changes.
+
+    `united_by` is what makes one stream of the raw topics.
+    """
+    union = _union(contract, united_by)
+    specs = [*_sources(contract), *_raw_topics(contract), *union, _pinot(contract), _lake_changes(contract)]
     return [_belonging(contract, spec) for spec in specs]
 
 
@@ -56,9 +60,9 @@ def _raw_topics(contract: Contract) -> Iterator[dg.AssetSpec]:
         )
 
 
-def _union(contract: Contract) -> Iterator[dg.AssetSpec]:
+def _union(contract: Contract, united_by: dg.AssetKey) -> Iterator[dg.AssetSpec]:
     raw = [keys.topic(names.raw_topic(contract.name, source.name)) for source in contract.sources]
-    deps = [*raw, keys.union_worker(contract.name)]
+    deps = [*raw, united_by]
     united = ", ".join(f"`{source.name}`" for source in contract.sources)
     yield dg.AssetSpec(
         keys.topic(names.unified_topic(contract.name)),

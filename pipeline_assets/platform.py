@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from dropless import desired, names
+from dropless.endpoints import Endpoints
 from dropless.plan import Resource, digest
 from pipeline_assets import keys
 from pipeline_assets.installation import Installation
@@ -75,6 +76,9 @@ def _system(system: System) -> dg.Definitions:
         group_name=keys.PLATFORM_GROUP,
         kinds={system.icon},
     )
+    if Endpoints.elsewhere():
+        # Whoever installed it there starts and stops it; the sensors watch it all the same.
+        return dg.Definitions(assets=[spec])
     return provisioned(f"platform_{system.name}", [spec], wanted, pool="platform", key_of=lambda _: key)
 
 

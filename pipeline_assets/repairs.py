@@ -7,11 +7,12 @@ import dagster as dg
 
 from dropless.attempts import Ailment
 from dropless.contract import load_contracts
+from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, NotReady
 from pipeline_assets.installation import Installation
 from pipeline_assets.presentation import table
 from resources.platform import LocalPlatform
-from resources.repair import Repair, Repairs
+from resources.repair import RESTART, Repair, Repairs
 from resources.waiting import until
 
 ATTEMPTS = 3
@@ -21,7 +22,7 @@ FIRST_PAUSE_SECONDS = 5.0
 WELL_SECONDS = 45.0
 # In the order in which one helps the next.
 DESCRIPTIONS = {
-    "restart_dead_processes": "Start every process that should run and that supervisord has given up or was told to "
+    RESTART: "Start every process that should run and that supervisord has given up or was told to "
     "stop.",
     "undo_overrides": "Take back settings that somebody gave to running brokers, to our topics or to Kafka's own, and "
     "that weaken the durability table.",
@@ -37,7 +38,8 @@ def repairs(installation: Installation) -> Repairs:
     """Everything that can be repaired on this installation; nothing connects before it is used."""
     settings = installation.settings
     contracts = load_contracts(settings.contracts)
-    return Repairs(contracts, installation.endpoints, LocalPlatform(settings), installation.adapters)
+    platform = None if Endpoints.elsewhere() else LocalPlatform(settings)
+    return Repairs(contracts, installation.endpoints, platform, installation.adapters)
 
 
 def _op(kind: str) -> dg.OpDefinition:
@@ -56,7 +58,7 @@ def _op(kind: str) -> dg.OpDefinition:
     return repair
 
 
-OPS = [_op(kind) for kind in DESCRIPTIONS]
+OPS = [_op(kind) for kind in DESCRIPTIONS if kind != RESTART or not Endpoints.elsewhere()]
 
 
 @dg.job(executor_def=dg.in_process_executor)

@@ -9,6 +9,7 @@ import dagster as dg
 from dropless import desired, names
 from dropless.contract import Contract
 from dropless.declared import contract_digest
+from dropless.endpoints import Endpoints
 from dropless.plan import Resource, digest
 from pipeline_assets import keys
 from pipeline_assets.installation import Installation
@@ -55,7 +56,15 @@ def provisioning(contract: Contract, installation: Installation) -> dg.Definitio
     for name, wanted in steps.items():
         specs = [_spec(contract, resource) for resource in wanted(installation)]
         made.append(provisioned(f"{contract.name}_{name}", specs, wanted, pool=_pool(contract)))
-    return dg.Definitions.merge(*made, _union(contract), _lake_writer(contract))
+    queries = union_key(contract, installation) == keys.union_queries(contract.name)
+    united = _queries(contract, installation) if queries else _union(contract)
+    return dg.Definitions.merge(*made, united, _lake_writer(contract))
+
+
+def union_key(contract: Contract, installation: Installation) -> dg.AssetKey:
+    """The asset of what unites a table's sources: ksqlDB's queries, or our workers."""
+    queries = contract.name in installation.endpoints.ksqldb_tables
+    return keys.union_queries(contract.name) if queries else keys.union_worker(contract.name)
 
 
 def _pool(contract: Contract) -> str:
@@ -63,17 +72,9 @@ def _pool(contract: Contract) -> str:
 
 
 def _union(contract: Contract) -> dg.Definitions:
-    raw = (names.raw_topic(contract.name, source.name) for source in contract.sources)
-    topics = (*raw, names.unified_topic(contract.name), names.dead_topic(contract.name))
     spec = dg.AssetSpec(
         keys.union_worker(contract.name),
-        # Whoever reads its rows must know a new column before it writes one.
-        deps=[
-            *(keys.provisioned("topic", topic) for topic in topics),
-            keys.provisioned("subject", names.subject(names.unified_topic(contract.name))),
-            keys.of_table(contract.name, "pinot_table"),
-            keys.lake_writer(contract.name),
-        ],
+        deps=[*_union_needs(contract), keys.lake_writer(contract.name)],
         description="The processes that unite the sources: they read the raw topics, map by the contract, and write "
         "unified rows, dead letters and their own progress in one Kafka transaction. Supervised outside of Dagster; "
         "materialising means that they run as declared and are healthy.",
@@ -106,7 +107,38 @@ def _processes(contract: Contract, system: str, spec: dg.AssetSpec) -> dg.Defini
         # What a process is started with needs the installed software; that it runs this contract does not.
         code_version=contract_digest(contract),
     )
+    if Endpoints.elsewhere():
+        return dg.Definitions(assets=[whole])
     return provisioned(f"{contract.name}_{system}", [whole], wanted, pool=_pool(contract), key_of=lambda _: spec.key)
+
+
+def _queries(contract: Contract, installation: Installation) -> dg.Definitions:
+    def wanted(at: Installation) -> list[Resource]:
+        return desired.union_queries(contract, at.endpoints)
+
+    key = keys.union_queries(contract.name)
+    spec = dg.AssetSpec(
+        key,
+        deps=[*_union_needs(contract), keys.lake_writer(contract.name)],
+        description="The queries with which ksqlDB unites the sources: they read the raw topics, map by the contract, "
+        "and write unified rows and dead letters, exactly once. Materialising means that they run this version of the "
+        "mapping; another one takes over at the very records where they stopped.",
+        group_name=keys.provisioning_group(contract.name),
+        owners=[contract.owner] if contract.owner else [],
+        kinds={"kafka"},
+        tags={"dropless/table": contract.name, "dropless/kind": "queries"},
+        code_version=digest(wanted(installation)),
+    )
+    return provisioned(f"{contract.name}_union", [spec], wanted, pool=_pool(contract), key_of=lambda _: key)
+
+
+def _union_needs(contract: Contract) -> Iterator[dg.AssetKey]:
+    # Whoever reads its rows must know a new column before it writes one.
+    raw = (names.raw_topic(contract.name, source.name) for source in contract.sources)
+    for topic in (*raw, names.unified_topic(contract.name), names.dead_topic(contract.name)):
+        yield keys.provisioned("topic", topic)
+    yield keys.provisioned("subject", names.subject(names.unified_topic(contract.name)))
+    yield keys.of_table(contract.name, "pinot_table")
 
 
 def _spec(contract: Contract, resource: Resource) -> dg.AssetSpec:

@@ -26,10 +26,13 @@ def clients(
     settings: Settings, endpoints: Endpoints, contracts: Sequence[Contract], effective: Effective
 ) -> tuple[list[ListedClient], list[str]]:
     """Everyone whose settings the durability table rules, and a sentence for each system that could not tell."""
+    here = not Endpoints.elsewhere()
     servers = ServerClients(endpoints, LocalPlatform(settings))
     found: list[ListedClient] = []
     problems: list[str] = []
-    asked = [partial(_kafka, settings, endpoints, contracts, effective), partial(_servers, servers)]
+    asked = [partial(_kafka, settings, endpoints, contracts, effective)]
+    if here:
+        asked.append(partial(_servers, servers))
     for contract in contracts:
         connectors = [names.connector(contract.name, source.name) for source in contract.sources]
         asked += [partial(_connector, servers, name) for name in connectors]

@@ -17,6 +17,8 @@ from dropless import databases, durability
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 
+OWN = ("union", "lake_writer")
+"""Our own processes; everything else is a server."""
 SYSTEMS = (
     "kafka",
     "schema_registry",
@@ -26,8 +28,7 @@ SYSTEMS = (
     "minio",
     "postgresql",
     "mongodb",
-    "union",
-    "lake_writer",
+    *OWN,
     "dagster",
 )
 
@@ -54,7 +55,7 @@ class _Unhealthy(Exception):
 def probe(system: str, endpoints: Endpoints, status_urls: StatusUrls | None = None) -> Health:
     """Ask one system, for at most a few seconds; never raises because the system is not well."""
     try:
-        if system in ("union", "lake_writer"):
+        if system in OWN:
             return _own(system, (status_urls or {}).get(system, ()))
         detail, nodes = _PROBES[system](endpoints)
     except _Unhealthy as error:

@@ -10,6 +10,9 @@ from dropless.plan import Resource
 from resources.adapter import Adapter
 from resources.kafka import Topics
 from resources.kafka_connect import Connectors
+from resources.ksqldb import KsqldbMappings, KsqldbStreams
+from resources.ksqldb_client import Ksqldb
+from resources.ksqldb_offsets import KafkaGroups
 from resources.minio import Buckets, S3Users
 from resources.mongodb import MongodbSources
 from resources.pinot import PinotSchemas, PinotTables
@@ -28,6 +31,8 @@ ORDER = (
     "connector",
     "pinot_schema",
     "pinot_table",
+    "ksqldb_stream",
+    "ksqldb_mapping",
     "process",
 )
 # Connect signs in at the source to validate a connector, Pinot looks at the schema to validate a table:
@@ -40,6 +45,8 @@ def adapters(endpoints: Endpoints, move_bytes_per_second: int = MOVE_BYTES_PER_S
 
     `move_bytes_per_second` is what a broker may spend on moving replicas.
     """
+    # One client for both: it waits until the server that answers has come as far as the last statement.
+    ksqldb = Ksqldb(endpoints.ksqldb)
     return {
         "bucket": Buckets(endpoints),
         "s3_user": S3Users(endpoints),
@@ -50,6 +57,8 @@ def adapters(endpoints: Endpoints, move_bytes_per_second: int = MOVE_BYTES_PER_S
         "connector": Connectors(endpoints),
         "pinot_schema": PinotSchemas(endpoints),
         "pinot_table": PinotTables(endpoints),
+        "ksqldb_stream": KsqldbStreams(ksqldb),
+        "ksqldb_mapping": KsqldbMappings(ksqldb, KafkaGroups(endpoints)),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from dropless.contract import Contract, load_contracts
@@ -19,7 +20,7 @@ from resources.clients import own_status
 from resources.dead_letters import DeadLetters, dead_letters
 from resources.flow import in_lake, in_pinot
 from resources.freshness import freshness
-from resources.health import SYSTEMS, Health
+from resources.health import OWN, SYSTEMS, Health, probe
 from resources.platform import LocalPlatform, ProcessStatus
 from resources.progress import Progress
 
@@ -73,17 +74,20 @@ def overview(settings: Settings, endpoints: Endpoints) -> Overview:
         ContractError: a declaration is wrong; nothing can be said about tables then.
     """
     contracts = load_contracts(settings.contracts)
-    own, platform = own_processes(contracts, settings), LocalPlatform(settings)
+    # Elsewhere the processes are somebody else's, and tell at their own loopback how they are.
+    platform = None if Endpoints.elsewhere() else LocalPlatform(settings)
+    own = own_processes(contracts, settings) if platform else []
+    look = platform.health if platform else partial(probe, endpoints=endpoints)
     with ThreadPoolExecutor(THREADS) as pool:
         problems: list[str] = []
-        systems = {system: pool.submit(platform.health, system) for system in SYSTEMS}
-        running = pool.submit(platform.status)
+        systems = {system: pool.submit(look, system) for system in SYSTEMS if platform or system not in OWN}
+        running = pool.submit(platform.status) if platform else None
         tables = {contract.name: _Asked(pool, endpoints, contract) for contract in contracts}
         clients = {process.name: pool.submit(own_status, process) for process in own}
 
         health = {system: asked.result() for system, asked in systems.items()}
         problems += [f"{system}: {each.detail}" for system, each in health.items() if not each.healthy]
-        processes = _answer(running, problems) or []
+        processes = (_answer(running, problems) if running else None) or []
         problems += [f"process {each.name} is {each.state}" for each in processes if each.state != "RUNNING"]
         # What a system that is down cannot tell follows from that, and is not worth a sentence of its own.
         further: list[str] = [] if problems else problems

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from confluent_kafka import ElectionType, TopicPartition
@@ -25,6 +26,7 @@ from resources.overrides import Overrides
 from resources.platform import LocalPlatform
 from resources.provisioning import by_kind, check, preview, provision
 
+RESTART: Final = "restart_dead_processes"
 # supervisord is at work on the others: it starts or stops them. What it tries to start again and again does not run.
 DEAD: Final = ("BACKOFF", "FATAL", "EXITED", "STOPPED", "UNKNOWN", "MISSING")
 # What has been started is dead again, or does its work, after so long.
@@ -47,9 +49,10 @@ class Repairs:
         self,
         contracts: Sequence[Contract],
         endpoints: Endpoints,
-        platform: LocalPlatform,
+        platform: LocalPlatform | None,
         adapters: Mapping[str, Adapter],
     ) -> None:
+        """Without a platform, whoever runs the processes starts them again."""
         self._contracts, self._endpoints = contracts, endpoints
         self._platform, self._adapters = platform, adapters
         self._connect = ConnectStatus(endpoints)
@@ -57,9 +60,10 @@ class Repairs:
 
     @property
     def kinds(self) -> tuple[Repair, ...]:
-        """Dead processes, overrides, lowered features, drift, failed tasks, displaced leaders."""
+        """Dead processes of this machine, overrides, lowered features, drift, failed tasks, displaced leaders."""
+        dead = [Repair(RESTART, partial(_dead, self._platform), partial(_start, self._platform))] if self._platform else []
         return (
-            Repair("restart_dead_processes", self._dead, self._start),
+            *dead,
             Repair("undo_overrides", self._weakened, self._undo),
             Repair("raise_features", self._lowered, self._raise),
             Repair("reapply_drifted", self._drifted, self._reapply),
@@ -79,19 +83,6 @@ class Repairs:
     def declared(self) -> dict[str, list[Resource]]:
         """Everything declared, by kind, without processes: a changed program is no drift of a running system."""
         return by_kind(desired.everything(self._contracts, self._endpoints))
-
-    def _dead(self) -> list[Ailment]:
-        return [
-            Ailment(f"process:{each.name}", f"process {each.name} is {each.state}")
-            for each in self._platform.status()
-            if each.state in DEAD
-        ]
-
-    def _start(self) -> None:
-        dead = {each.system for each in self._platform.status() if each.state in DEAD}
-        for system in dict.fromkeys(each.system for each in self._platform.processes if each.system in dead):
-            self._platform.revive(system)
-            self._platform.wait_healthy(system, HEALTHY_SECONDS)
 
     def _weakened(self) -> list[Ailment]:
         found = self._overrides.find(self._topics)
@@ -172,3 +163,18 @@ class Repairs:
                 admin.elect_leaders(ElectionType.PREFERRED, places),
                 "elect the preferred leaders",
             )
+
+
+def _dead(platform: LocalPlatform) -> list[Ailment]:
+    return [
+        Ailment(f"process:{each.name}", f"process {each.name} is {each.state}")
+        for each in platform.status()
+        if each.state in DEAD
+    ]
+
+
+def _start(platform: LocalPlatform) -> None:
+    dead = {each.system for each in platform.status() if each.state in DEAD}
+    for system in dict.fromkeys(each.system for each in platform.processes if each.system in dead):
+        platform.revive(system)
+        platform.wait_healthy(system, HEALTHY_SECONDS)

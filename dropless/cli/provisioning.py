@@ -21,9 +21,9 @@ from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Action, Json, PropertyChange, Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
+from resources.installed import known, processes
 from resources.pinot_changes import note
-from resources.platform import LocalPlatform
-from resources.provisioning import Survey, adapters, held, provision, select, survey
+from resources.provisioning import Survey, held, provision, select, survey
 from resources.source_columns import Unknown, unknown_columns
 from resources.topic_admin import MOVE_BYTES_PER_SECOND
 
@@ -52,9 +52,9 @@ def plan(*, only: Only = None, as_json: AsJson = False, allow_destructive: Destr
 
     Example: dropless plan --json
     """
-    resources, known = _everything(only)
+    resources, adapters = _everything(only)
     with _progress() as status:
-        found = survey(resources, known, status.update)
+        found = survey(resources, adapters, status.update)
         unknown = [] if only else _unknown_columns()
     show(found, as_json=as_json, unknown=unknown)
     allowed = Unsafe if allow_destructive else ()
@@ -78,11 +78,11 @@ def apply(
 
     Example: dropless apply --only connector:orders.store
     """
-    resources, known = _everything(only, move_rate)
+    resources, adapters = _everything(only, move_rate)
     resources = [desired.running(each) for each in resources] if resume else resources
     with interruptible(), _progress() as status:
-        changes = provision(resources, known, status.update, allow_destructive=allow_destructive)
-        left = held(resources, known)
+        changes = provision(resources, adapters, status.update, allow_destructive=allow_destructive)
+        left = held(resources, adapters)
     show(Survey(changes, {}, {}, left), as_json=as_json)
     if not as_json and not changes.empty:
         Console().print("[green]Applied, and seen working.[/]")
@@ -174,16 +174,15 @@ def _unknown_columns() -> list[Unknown]:
     for contract in load_contracts(settings.contracts):
         # A source that does not answer, or lacks its table, is told already.
         with suppress(DroplessError):
-            found += unknown_columns(Endpoints.local(settings), contract)
+            found += unknown_columns(Endpoints.load(settings), contract)
     return found
 
 
 def _everything(only: str | None, move_megabytes: int = MOVE_MEGABYTES) -> tuple[list[Resource], dict[str, Adapter]]:
     settings = Settings.load()
-    endpoints = Endpoints.local(settings)
-    platform = LocalPlatform(settings)
-    resources = [*platform.desired(), *desired.everything(load_contracts(settings.contracts), endpoints)]
-    return select(resources, only), adapters(endpoints, move_megabytes * 1_000_000) | {"process": platform}
+    endpoints = Endpoints.load(settings)
+    resources = [*processes(settings), *desired.everything(load_contracts(settings.contracts), endpoints)]
+    return select(resources, only), known(settings, endpoints, move_megabytes * 1_000_000)
 
 
 def _progress() -> Status:

@@ -40,7 +40,7 @@ def status(
     Example: dropless status --json
     """
     settings = Settings.load()
-    endpoints = Endpoints.local(settings)
+    endpoints = Endpoints.load(settings)
     console = Console()
     if watch:
         with Live(console=console, auto_refresh=False) as live:
@@ -116,8 +116,10 @@ def _page(seen: Overview, found: Sequence[Row] | None) -> RenderableType:
         if table.dead_letters and table.dead_letters.newest_reason
     ]
     parts += [f"[bold red]![/] {escape(problem)}" for problem in seen.problems]
-    memory = f"{seen.resident_bytes / 2**30:.2f} GiB of memory in {len(seen.processes)} processes"
-    parts.append(f"[bold green]All is well[/], {memory}." if seen.healthy else f"Not all is well; {memory}.")
+    # Of systems that run elsewhere no process is seen.
+    memory = f"; {seen.resident_bytes / 2**30:.2f} GiB of memory in {len(seen.processes)} processes"
+    said = "[bold green]All is well[/]" if seen.healthy else "Not all is well"
+    parts.append(f"{said}{memory if seen.processes else ''}.")
     return Group(*parts)
 
 

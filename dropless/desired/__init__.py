@@ -12,6 +12,7 @@ from dropless.desired.pinot import pinot_schemas, pinot_tables
 from dropless.desired.schema_registry import subjects
 from dropless.desired.storage import buckets, s3_users
 from dropless.endpoints import Endpoints
+from dropless.ksqldb import desired as ksqldb
 from dropless.plan import Resource
 
 __all__ = [
@@ -26,11 +27,16 @@ __all__ = [
     "s3_users",
     "subjects",
     "topics",
+    "union_queries",
 ]
 
 
 def everything(contracts: Sequence[Contract], endpoints: Endpoints) -> list[Resource]:
-    """All that must exist, each thing after those that it needs."""
+    """All that must exist, each thing after those that it needs.
+
+    Raises:
+        Inexpressible: ksqlDB is to unite a table and cannot.
+    """
     made = [*buckets(), *s3_users()]
     for contract in contracts:
         made += topics(contract)
@@ -40,4 +46,16 @@ def everything(contracts: Sequence[Contract], endpoints: Endpoints) -> list[Reso
         made += connectors(contract, endpoints)
         made += pinot_schemas(contract)
         made += pinot_tables(contract, endpoints)
+        made += union_queries(contract, endpoints)
     return made
+
+
+def union_queries(contract: Contract, endpoints: Endpoints) -> list[Resource]:
+    """ksqlDB's streams and queries of a table that it unites; nothing of one that workers unite.
+
+    Raises:
+        Inexpressible: it cannot unite this one.
+    """
+    if contract.name not in endpoints.ksqldb_tables:
+        return []
+    return [*ksqldb.streams(contract), *ksqldb.mappings(contract)]

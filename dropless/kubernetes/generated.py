@@ -9,7 +9,7 @@ from dropless.contract import Contract
 from dropless.declared import written
 from dropless.desired import storage
 from dropless.desired.servers import MONGODB_SECRET, POSTGRESQL_SECRET
-from dropless.kubernetes import access, network, secrets
+from dropless.kubernetes import access, engines, network, secrets
 from dropless.kubernetes.addresses import Addresses, addresses
 from dropless.kubernetes.installation import Installation
 from dropless.kubernetes.public import dagster, lenses, operators, pinot
@@ -146,21 +146,25 @@ def _statements(policy: Json) -> list[Json]:
 
 def _pipeline(installation: Installation, contracts: Sequence[Contract], at: Addresses) -> Json:
     union = installation.union
+    queried = engines.on_ksqldb(installation, contracts)
     return {
         "image": {"repository": f"{installation.registry}/dropless", "tag": installation.tag},
         "tables": {contract.name: written(contract) for contract in contracts},
         "union": {
-            "engine": union.engine,
+            "tables": [contract.name for contract in contracts if contract.name not in queried],
             "replicas": union.replicas,
             "autoscaling": {"enabled": union.autoscaling.enabled, "maxReplicas": union.autoscaling.max_replicas},
         },
         "kafka": {"caSecret": at.kafka.ca_secret},
-        "endpoints": endpoints(at),
+        "endpoints": endpoints(at, queried),
     }
 
 
-def endpoints(at: Addresses) -> Json:
-    """The file that `dropless/endpoints.py` reads: addresses, how Kafka is spoken to, and where passwords lie."""
+def endpoints(at: Addresses, on_ksqldb: Sequence[str] = ()) -> Json:
+    """The file that `dropless/endpoints.py` reads: addresses, how Kafka is spoken to, and where passwords lie.
+
+    `on_ksqldb` are the tables that ksqlDB unites.
+    """
     security = {"security.protocol": at.kafka.protocol}
     if at.kafka.protocol.startswith("SASL"):
         security["sasl.mechanism"] = at.kafka.mechanism
@@ -175,6 +179,8 @@ def endpoints(at: Addresses) -> Json:
         "zookeeper": at.zookeeper,
         "pinot_controller": at.pinot_controller,
         "pinot_broker": at.pinot_broker,
+        "ksqldb": [at.ksqldb],
+        "ksqldb_tables": list(on_ksqldb),
         "s3": at.s3,
         "s3_region": at.s3_region,
         "postgresql_host": host or at.postgresql,

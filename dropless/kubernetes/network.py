@@ -130,9 +130,8 @@ def kafka_clients(installation: Installation) -> list[Json]:
 
 def present(system: str, installation: Installation) -> bool:
     """Whether pods of a system are in our namespace."""
-    if system == "union":
-        return installation.union.engine == "worker"
-    return system == "lake" or installation.ours(cast("System", system.removesuffix("-setup")))
+    # Workers unite what ksqlDB cannot, whatever the engine.
+    return system in {"union", "lake"} or installation.ours(cast("System", system.removesuffix("-setup")))
 
 
 def _into(target: str, installation: Installation) -> list[Arrow]:

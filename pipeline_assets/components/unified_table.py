@@ -14,7 +14,7 @@ from pipeline_assets.installation import Installation
 from pipeline_assets.lake import lake
 from pipeline_assets.lineage import lineage
 from pipeline_assets.source_columns import source_columns
-from pipeline_assets.table import provisioning
+from pipeline_assets.table import provisioning, union_key
 
 
 class Attributes(BaseModel):
@@ -59,8 +59,10 @@ class UnifiedTable(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """Everything that is made for the table, and the data that flows through it."""
+        installation = Installation()
+        data = lineage(self.contract, union_key(self.contract, installation))
         return dg.Definitions.merge(
-            provisioning(self.contract, Installation()),
-            dg.Definitions(assets=lineage(self.contract), asset_checks=[source_columns(self.contract)]),
-            lake(self.contract, self.folder, Installation().schedules),
+            provisioning(self.contract, installation),
+            dg.Definitions(assets=data, asset_checks=[source_columns(self.contract)]),
+            lake(self.contract, self.folder, installation.schedules),
         )

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from dropless.contract import Contract
+from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, NotReady
 from dropless.processes import OwnProcess, own_processes
 from pipeline_assets import keys
@@ -18,6 +19,7 @@ from pipeline_assets.presentation import table
 from pipeline_assets.sensors.watching import PATIENCE_SECONDS, Tick, watch
 from pipeline_assets.verdict import Verdict
 from resources.clients import own_status
+from resources.health import Health, probe
 from resources.patience import ask_all
 from resources.platform import LocalPlatform, ProcessStatus
 
@@ -50,20 +52,39 @@ class Part:
 def processes(contracts: Sequence[Contract]) -> dg.Definitions:
     """The sensor and its checks."""
     parts = [Part(keys.system(system.name), system.name) for system in SYSTEMS]
-    for contract in contracts:
+    here = not Endpoints.elsewhere()
+    for contract in contracts if here else ():
         parts.append(Part(keys.union_worker(contract.name), "union", contract.name))
         parts.append(Part(keys.lake_writer(contract.name), "lake_writer", contract.name))
     specs = [
         dg.AssetCheckSpec(name, asset=part.asset, description=promise)
         for part in parts
         for name, promise in PROMISES.items()
+        # Elsewhere whoever runs the processes keeps them up.
+        if here or name == ANSWERS
     ]
     return watch(
         "processes",
         "Asks every system at its own interface whether it works, and watches memory and restarts of every process.",
         specs,
-        partial(_look, contracts, parts),
+        partial(_look, contracts, parts) if here else partial(_ask, parts),
     )
+
+
+def _ask(parts: Sequence[Part], tick: Tick) -> None:
+    """Ask systems that run elsewhere."""
+    questions = {part.question: partial(_probed, tick.installation.endpoints, part.system) for part in parts}
+    answers = ask_all(tick.name, questions, PATIENCE_SECONDS)
+    for part in parts:
+        tick.judge(dg.AssetCheckKey(part.asset, ANSWERS), _told(answers[part.question]))
+
+
+def _told(answer: str | DroplessError) -> Verdict:
+    return Verdict(False, str(answer)) if isinstance(answer, DroplessError) else Verdict(True, PROMISES[ANSWERS])
+
+
+def _probed(endpoints: Endpoints, system: str) -> str:
+    return _healthy(probe(system, endpoints))
 
 
 def _look(contracts: Sequence[Contract], parts: Sequence[Part], tick: Tick) -> None:
@@ -77,9 +98,7 @@ def _look(contracts: Sequence[Contract], parts: Sequence[Part], tick: Tick) -> N
     answers = ask_all(tick.name, questions, PATIENCE_SECONDS)
     statuses = answers.pop("supervisord")
     for part in parts:
-        answer = answers[part.question]
-        told = Verdict(False, str(answer)) if isinstance(answer, DroplessError) else Verdict(True, PROMISES[ANSWERS])
-        tick.judge(dg.AssetCheckKey(part.asset, ANSWERS), told)
+        tick.judge(dg.AssetCheckKey(part.asset, ANSWERS), _told(answers[part.question]))
         check = dg.AssetCheckKey(part.asset, STAYS)
         if isinstance(statuses, DroplessError):
             tick.judge(check, Verdict(False, str(statuses)))
@@ -90,9 +109,12 @@ def _look(contracts: Sequence[Contract], parts: Sequence[Part], tick: Tick) -> N
 
 
 def _system(platform: LocalPlatform, system: str) -> str:
-    found = platform.health(system)
+    return _healthy(platform.health(system))
+
+
+def _healthy(found: Health) -> str:
     if not found.healthy:
-        raise NotReady(f"{system.replace('_', ' ')}: {found.detail}.")
+        raise NotReady(f"{found.system.replace('_', ' ')}: {found.detail}.")
     return found.detail
 
 
