@@ -56,7 +56,7 @@ class Endpoints:
 
     @classmethod
     def elsewhere(cls) -> bool:
-        """Whether the systems run somewhere else, which `DROPLESS_ENDPOINTS` tells, and not as this machine's processes."""
+        """Whether the systems run where `DROPLESS_ENDPOINTS` tells, and not as processes of this machine."""
         return bool(os.environ.get(FILE))
 
     @classmethod

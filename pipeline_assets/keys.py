@@ -42,7 +42,7 @@ def union_worker(table: str) -> dg.AssetKey:
 
 
 def union_queries(table: str) -> dg.AssetKey:
-    """ksqlDB's queries that unite a table's sources, where it does."""
+    """The queries that unite a table's sources, where ksqlDB does."""
     return of_table(table, "union_queries")
 
 

@@ -22,8 +22,7 @@ FIRST_PAUSE_SECONDS = 5.0
 WELL_SECONDS = 45.0
 # In the order in which one helps the next.
 DESCRIPTIONS = {
-    RESTART: "Start every process that should run and that supervisord has given up or was told to "
-    "stop.",
+    RESTART: "Start every process that should run and that supervisord has given up or was told to stop.",
     "undo_overrides": "Take back settings that somebody gave to running brokers, to our topics or to Kafka's own, and "
     "that weaken the durability table.",
     "raise_features": "Raise features of Kafka that protect data and that somebody lowered, such as eligible leader "

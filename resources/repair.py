@@ -61,9 +61,9 @@ class Repairs:
     @property
     def kinds(self) -> tuple[Repair, ...]:
         """Dead processes of this machine, overrides, lowered features, drift, failed tasks, displaced leaders."""
-        dead = [Repair(RESTART, partial(_dead, self._platform), partial(_start, self._platform))] if self._platform else []
+        at = self._platform
         return (
-            *dead,
+            *([Repair(RESTART, partial(_dead, at), partial(_start, at))] if at else []),
             Repair("undo_overrides", self._weakened, self._undo),
             Repair("raise_features", self._lowered, self._raise),
             Repair("reapply_drifted", self._drifted, self._reapply),

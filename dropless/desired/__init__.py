@@ -51,7 +51,7 @@ def everything(contracts: Sequence[Contract], endpoints: Endpoints) -> list[Reso
 
 
 def union_queries(contract: Contract, endpoints: Endpoints) -> list[Resource]:
-    """ksqlDB's streams and queries of a table that it unites; nothing of one that workers unite.
+    """The streams and queries of a table that ksqlDB unites; nothing of one that workers unite.
 
     Raises:
         Inexpressible: it cannot unite this one.

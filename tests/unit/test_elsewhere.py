@@ -8,18 +8,18 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from contracts import SENSORS, contract, endpoints, orders
 
 from dropless import desired
+from dropless.ksqldb.inexpressible import Inexpressible
 from dropless.kubernetes.addresses import addresses
 from dropless.kubernetes.engines import on_ksqldb, unfit
 from dropless.kubernetes.generated import endpoints as told
 from dropless.kubernetes.generated import values
 from dropless.kubernetes.installation import Installation
-from dropless.ksqldb.inexpressible import Inexpressible
 from dropless.settings import Settings, Topology
 from pipeline_assets.definitions import definitions
 from resources.installed import known, processes
-from tests.unit.contracts import SENSORS, contract, endpoints, orders
 
 TABLE = """
 type: pipeline_assets.components.UnifiedTable

@@ -18,10 +18,12 @@ from charts import (
     rendered,
     with_workers,
 )
+from contracts import SENSORS, contract
 
 from dropless.kubernetes import values
 from dropless.kubernetes.installation import Installation
-from dropless.kubernetes.releases import RELEASES
+from dropless.kubernetes.releases import RELEASES, releases
+from resources.helm import render
 
 
 def test_every_pod_is_restricted() -> None:
@@ -129,8 +131,17 @@ def test_workers_have_their_slots_and_the_lake_one_writer() -> None:
     assert one(of, "ScaledObject")["spec"]["minReplicaCount"] == 2
     lake = one(of, "Deployment", "lake-writer-orders")["spec"]
     assert (lake["replicas"], lake["strategy"]) == (1, {"type": "Recreate"})
-    # With ksqlDB there are no workers of ours.
-    assert not [each for each in installed()["pipeline"].manifests or () if each["kind"] == "StatefulSet"]
+
+
+def test_ksqldb_unites_what_it_can_and_workers_the_rest() -> None:
+    installation, tables = Installation(), [*contracts(), contract(SENSORS)]
+    release = [each for each in releases(installation) if each.name == "pipeline"]
+    (of,) = render(helm(), release, installation, tables)
+    workers = [each["metadata"]["name"] for each in of.manifests or () if each["kind"] == "StatefulSet"]
+    # `orders` has a column that is JSON.
+    assert workers == ["union-worker-orders"]
+    lakes = [each["metadata"]["name"] for each in of.manifests or () if each["kind"] == "Deployment"]
+    assert lakes == ["lake-writer-orders", "lake-writer-readings"]
 
 
 def test_another_contract_is_another_pod() -> None:
