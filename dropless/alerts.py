@@ -69,7 +69,7 @@ class Ledger:
         for each in self._watched.values():
             if each.seen == now and channel not in each.told and now - each.since >= LASTING_SECONDS:
                 alerts.append(Alert(each.problem, over=False, since=each.since))
-            elif channel in each.told and now - each.seen >= OVER_SECONDS:
+            elif channel in each.told and each.seen < now and now - each.seen >= OVER_SECONDS:
                 alerts.append(Alert(each.problem, over=True, since=each.since))
         return alerts
 

@@ -33,12 +33,13 @@ COMMAND_MARK = "DROPLESS_COMMAND_DIGEST"
 
 @dataclass(frozen=True)
 class ProcessInfo:
-    """What supervisord knows about a program; `pid` is 0 when it doesn't run."""
+    """What supervisord knows about a program; `pid` is 0 when it doesn't run, `ended` when it never ended before."""
 
     name: str
     state: str
     pid: int
     started: int
+    ended: int
     problem: str
 
 
@@ -101,7 +102,9 @@ class Supervisor:
         """Every program that it has, by name."""
         answer: Any = self._call("getAllProcessInfo")
         return {
-            each["name"]: ProcessInfo(each["name"], each["statename"], each["pid"], each["start"], each["spawnerr"])
+            each["name"]: ProcessInfo(
+                each["name"], each["statename"], each["pid"], each["start"], each["stop"], each["spawnerr"]
+            )
             for each in answer
         }
 

@@ -21,12 +21,12 @@ from confluent_kafka.admin import (
 
 from dropless import durability
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, Unreachable
+from dropless.errors import Unreachable
+from dropless.group_admin import GroupAdmin
 from dropless.invariants import Broker, Cluster, Group, Partition, Topic
 from dropless.lag import Position
 from resources.features import finalized_features
-from resources.group_offsets import GroupOffsets
-from resources.kafka_answers import result, sentence, settling
+from resources.kafka_answers import result, settling
 
 # A sensor's whole tick has ten seconds.
 REQUEST_SECONDS = 4
@@ -50,7 +50,7 @@ class ClusterView:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
-        self._offsets_of_groups = GroupOffsets(endpoints)
+        self._group_admin = GroupAdmin(endpoints)
         self._fresh = threading.Lock()
         self._kept: tuple[float, ClusterMetadata] | None = None
 
@@ -119,37 +119,20 @@ class ClusterView:
 
     def committed(self, group: str) -> dict[Position, int]:
         """What a group committed, pending transactions left out: asking for those can hang on a dead process."""
-        return self._offsets_of_groups.committed([group]).get(group, {})
+        return self._group_admin.committed([group]).get(group, {})
 
     def groups(self) -> list[Group]:
         """Every consumer group: its members' client ids, and what it committed."""
-        try:
-            return self._groups()
-        except Unreachable:
-            raise
-        except DroplessError:
-            # librdkafka goes on asking the broker that coordinated a group before; another client asks the right one.
-            self._replace_client()
-            return self._groups()
+        names = self._group_admin.names()
+        members, offsets = self._group_admin.members(names), self._group_admin.committed(names)
+        return [
+            Group(name, tuple(sorted(each.client_id for each in members[name].members)), offsets.get(name, {}))
+            for name in names
+            if name in members
+        ]
 
     def _replace_client(self) -> None:
         self.__dict__.pop("_admin", None)
-
-    def _groups(self) -> list[Group]:
-        listed = result(self._admin.list_consumer_groups(request_timeout=REQUEST_SECONDS), "list its consumer groups")
-        if listed.errors:
-            # A broker that did not answer may have groups that nobody else knows of.
-            raise sentence(KafkaException(listed.errors[0]), "list its consumer groups")
-        names = sorted(each.group_id for each in listed.valid)
-        if not names:
-            return []
-        members = self._admin.describe_consumer_groups(names, request_timeout=REQUEST_SECONDS)
-        offsets = self._offsets_of_groups.committed(names)
-        return [
-            Group(name, tuple(sorted(each.client_id for each in found.members)), offsets.get(name, {}))
-            for name in names
-            for found in [result(members[name], f"tell the members of group {name!r}")]
-        ]
 
     def _brokers(self, numbers: Sequence[int]) -> tuple[tuple[Broker, ...], tuple[int, ...]]:
         # A broker can only be asked for its own configuration, one request each; all are asked at once.

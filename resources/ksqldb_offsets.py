@@ -9,8 +9,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from dropless.group_admin import GroupAdmin
 from dropless.lag import Position
-from resources.group_offsets import GroupOffsets
 from resources.topic_admin import TopicAdmin
 
 Offsets = Mapping[Position, int]
@@ -48,7 +48,7 @@ class KafkaGroups:
     """The groups in Kafka; constructing it connects nothing."""
 
     def __init__(self, endpoints: Endpoints) -> None:
-        self._offsets = GroupOffsets(endpoints)
+        self._offsets = GroupAdmin(endpoints)
         self._admin = TopicAdmin(endpoints)
 
     def committed(self, groups: Sequence[str]) -> dict[str, dict[Position, int]]:

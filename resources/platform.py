@@ -27,7 +27,10 @@ LEFTOVER_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """How one process is; `resident_bytes` includes its children, `started` is in seconds since 1970."""
+    """How one process is; `resident_bytes` includes its children, `started` is in seconds since 1970.
+
+    `again` is whether it is being started after it ended, by itself for instance, as often as supervisord tries.
+    """
 
     system: str
     name: str
@@ -36,6 +39,7 @@ class ProcessStatus:
     resident_bytes: int
     started: int
     log_file: str
+    again: bool = False
 
 
 class LocalPlatform:
@@ -161,6 +165,7 @@ class LocalPlatform:
                     resident_bytes=resident_bytes(pid),
                     started=info.started if info else 0,
                     log_file=str(supervisor.log_file(self._settings, process.name)),
+                    again=info is not None and info.state == "STARTING" and info.ended > 0,
                 )
             )
         return statuses

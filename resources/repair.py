@@ -167,14 +167,16 @@ class Repairs:
 
 def _dead(platform: LocalPlatform) -> list[Ailment]:
     return [
-        Ailment(f"process:{each.name}", f"process {each.name} is {each.state}")
+        Ailment(f"process:{each.name}", f"process {each.name} is {each.state}{' again' if each.again else ''}")
         for each in platform.status()
-        if each.state in DEAD
+        # One that ends as often as it is started would seem well at every look that meets it starting.
+        if each.state in DEAD or each.again
     ]
 
 
 def _start(platform: LocalPlatform) -> None:
-    dead = {each.system for each in platform.status() if each.state in DEAD}
-    for system in dict.fromkeys(each.system for each in platform.processes if each.system in dead):
+    # One that is being started just now, for the tenth time perhaps, is not dead and does not work yet.
+    away = {each.system for each in platform.status() if each.state != "RUNNING"}
+    for system in dict.fromkeys(each.system for each in platform.processes if each.system in away):
         platform.revive(system)
         platform.wait_healthy(system, HEALTHY_SECONDS)

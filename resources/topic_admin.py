@@ -23,6 +23,7 @@ from confluent_kafka.admin import (
 from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from dropless.group_admin import GroupAdmin
 from dropless.placement import Placement
 from dropless.plan import Json, Resource
 from resources.kafka_answers import REQUEST_SECONDS, result, sentence
@@ -175,15 +176,11 @@ class TopicAdmin:
         Raises:
             DroplessError: somebody stays; `remedy` says what to do.
         """
+        admin = GroupAdmin(self._endpoints)
 
         def members() -> str | None:
-            future = self.client.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)[group]
-            try:
-                count = len(future.result().members)
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                    return None
-                raise sentence(error, f"describe group {group!r}") from None
+            found = admin.members([group])
+            count = len(found[group].members) if group in found else 0
             return f"{count} consumers are in group {group!r}: {remedy}" if count else None
 
         until("Kafka", members, GROUP_SECONDS)

@@ -6,10 +6,14 @@ import threading
 from collections.abc import Collection
 
 import structlog
-from confluent_kafka import ConsumerGroupState, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from dropless import durability
 from dropless.durability import ClientConfig
+from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
+from dropless.group_admin import STABLE, GroupAdmin
 from dropless.records import Partition
 
 log = structlog.get_logger()
@@ -27,8 +31,9 @@ class Slot:
     own member id (librdkafka#3437). Only the group knows whether another process has come.
     """
 
-    def __init__(self, admin: ClientConfig, consumer: ClientConfig, stop: threading.Event) -> None:
-        self._admin = admin
+    def __init__(self, endpoints: Endpoints, consumer: ClientConfig, stop: threading.Event) -> None:
+        self._endpoints = endpoints
+        self._groups = GroupAdmin(endpoints)
         self._group = str(consumer["group.id"])
         self._instance = consumer["group.instance.id"]
         self._stop = stop
@@ -45,12 +50,12 @@ class Slot:
         threading.Thread(target=self._watch, args=[frozenset(topics)], name="group", daemon=True).start()
 
     def _watch(self, topics: frozenset[str]) -> None:
-        admin = AdminClient(dict(self._admin))
+        topology = AdminClient(durability.admin_client(self._endpoints, f"{self._instance}.slot"))
         before: set[Partition] = set()
         while not self._stop.wait(LOOK_SECONDS):
             try:
-                forgotten, chosen = self._forgotten(admin, topics)
-            except KafkaException:
+                forgotten, chosen = self._forgotten(topology, topics)
+            except (DroplessError, KafkaException):
                 # A group that moves or a broker that is away: the next look tells.
                 before = set()
                 continue
@@ -59,30 +64,24 @@ class Slot:
                 self.must_rejoin.set()
             before = forgotten
 
-    def _forgotten(self, admin: AdminClient, topics: frozenset[str]) -> tuple[set[Partition], str]:
+    def _forgotten(self, topology: AdminClient, topics: frozenset[str]) -> tuple[set[Partition], str]:
         """Partitions that a group at rest has given to nobody, and the member that has least to lose."""
-        answer = admin.describe_consumer_groups([self._group], request_timeout=REQUEST_SECONDS)
-        group = answer[self._group].result()
-        if group.state != ConsumerGroupState.STABLE or not group.members:
+        group = self._groups.members([self._group])[self._group]
+        if group.state != STABLE or not group.members:
             return set(), ""
-        shares = {
-            str(each.group_instance_id): {(one.topic, one.partition) for one in each.assignment.topic_partitions}
-            for each in group.members
-        }
-        known = admin.list_topics(timeout=REQUEST_SECONDS).topics
+        shares = {str(each.instance): each.partitions for each in group.members}
+        known = topology.list_topics(timeout=REQUEST_SECONDS).topics
         everything = {(name, number) for name in topics if name in known for number in known[name].partitions}
         return everything.difference(*shares.values()), min(shares, key=lambda name: (len(shares[name]), name))
 
     def taken(self, member: str) -> bool:
         """Whether the place is another member's; asks until the group answers or the worker is to stop."""
-        admin = AdminClient(dict(self._admin))
         while not self._stop.is_set():
             try:
-                answer = admin.describe_consumer_groups([self._group], request_timeout=REQUEST_SECONDS)
-                members = answer[self._group].result().members
-            except KafkaException as raised:
-                log.warning("the group does not say who has this slot", error=raised.args[0].name())
+                members = self._groups.members([self._group])[self._group].members
+            except DroplessError as raised:
+                log.warning("the group does not say who has this slot", error=str(raised))
                 self._stop.wait(RETRY_SECONDS)
                 continue
-            return any(each.group_instance_id == self._instance and each.member_id != member for each in members)
+            return any(each.instance == self._instance and each.id != member for each in members)
         return False

@@ -79,7 +79,7 @@ def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, c
             routes(contract),
             transactions,
             status,
-            slot=Slot(durability.admin_client(endpoints, f"{instance}.slot"), status.consumer, stop),
+            slot=Slot(endpoints, status.consumer, stop),
             stop=stop,
             watchdog=watchdog,
             clock_seconds=clock_seconds,

@@ -131,7 +131,7 @@ def test_a_second_process_for_the_same_slot_replaces_the_first(union: SmallUnion
 def test_the_group_tells_whether_another_process_has_a_slot(union: SmallUnion):
     _, port = start(union)
     assert eventually(lambda: status(port)["assignment"])
-    slot = Slot(durability.admin_client(union.endpoints), status(port)["effective"]["consumer"], threading.Event())
+    slot = Slot(union.endpoints, status(port)["effective"]["consumer"], threading.Event())
     group = names.union_group(union.table)
     (member,) = union.admin.describe_consumer_groups([group])[group].result(10).members
     assert not slot.taken(member.member_id)
@@ -271,7 +271,7 @@ def run_here(union: SmallUnion, faults: dict[str, dict[int, str]]) -> dict[str, 
     transactions = Transactions(
         told.producer, unified_topic=union.unified, dead_topic=union.dead, stop=stop, watchdog=watchdog, make=make
     )
-    slot = Slot(durability.admin_client(union.endpoints), told.consumer, stop)
+    slot = Slot(union.endpoints, told.consumer, stop)
     loop = Union(routes(union.contract), transactions, told, slot=slot, stop=stop, watchdog=watchdog)
     with in_background(loop.run):
         try:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dropless import alerts
 from dropless.alerts import LASTING_SECONDS, OVER_SECONDS, Ledger, Problem
 
 SYNC = Problem("kafka/all_in_sync", "Not all replicas are in sync", "topic raw.orders.store")
@@ -68,3 +69,12 @@ def test_a_channel_that_did_not_take_it_is_told_again(later: float) -> None:
     assert looked(again, later + 30 + OVER_SECONDS, channel="email") == [(SYNC.id, True)]
     assert looked(again, later + 30 + OVER_SECONDS, channel="log") == [(SYNC.id, True)]
     assert again.as_state() == {}
+
+
+def test_what_is_there_is_not_over_however_short_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "LASTING_SECONDS", 0.0)
+    monkeypatch.setattr(alerts, "OVER_SECONDS", 0.0)
+    ledger = Ledger({})
+    assert looked(ledger, 0, SYNC) == [(SYNC.id, False)]
+    assert looked(ledger, 10, SYNC) == []
+    assert looked(ledger, 20) == [(SYNC.id, True)]

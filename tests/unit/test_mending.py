@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
+from contracts import endpoints
 
 from dropless.attempts import Ailment
 from dropless.errors import DroplessError, NotReady
 from pipeline_assets import repairs
 from pipeline_assets.repairs import ATTEMPTS, mend
-from resources.repair import Repair
+from resources.platform import LocalPlatform
+from resources.repair import Repair, Repairs
 
 DEAD = Ailment("process:x", "process x is FATAL")
 
@@ -61,3 +66,23 @@ def test_what_only_seems_well_while_it_starts_is_not_called_mended() -> None:
     with pytest.raises(DroplessError, match=r"process x is FATAL\. x was not ready after 60 seconds"):
         mend(thing.repair, print)
     assert thing.tried == ATTEMPTS
+
+
+def test_a_process_that_is_just_being_started_again_is_waited_for() -> None:
+    """As supervisord does with one that dies at once, again and again."""
+    waited = []
+
+    def wait_healthy(system: str, seconds: float) -> None:
+        waited.append(system)
+        raise NotReady(f"{system} was not ready after {seconds:g} seconds.")
+
+    minio = SimpleNamespace(system="minio", name="minio-1", state="STARTING", again=True)
+    kafka = SimpleNamespace(system="kafka", name="kafka-broker-1", state="RUNNING", again=False)
+    platform = SimpleNamespace(
+        status=lambda: [minio, kafka], processes=[minio, kafka], revive=lambda _: None, wait_healthy=wait_healthy
+    )
+    dead = Repairs([], endpoints(), cast("LocalPlatform", platform), {}).kinds[0]
+    assert dead.find() == [Ailment("process:minio-1", "process minio-1 is STARTING again")]
+    with pytest.raises(NotReady, match="minio was not ready"):
+        dead.mend()
+    assert waited == ["minio"]
