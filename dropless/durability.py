@@ -166,6 +166,13 @@ def ksqldb() -> dict[str, str]:
     }
 
 
+def ksqldb_statement() -> dict[str, str]:
+    """What each statement is sent with: a server's own guarantee is not kept with the queries that it starts."""
+    guarantee = "ksql.streams.processing.guarantee"
+    # By default a query begins at the end and skips what is there.
+    return {guarantee: ksqldb()[guarantee], "ksql.streams.auto.offset.reset": "earliest"}
+
+
 def rest_proxy() -> dict[str, str]:
     """The REST Proxy's clients: all of the table but idempotence, which it turns off whatever it is told (8.3.1)."""
     producer = {name: value for name, value in layer("producer").items() if name != "enable.idempotence"}

@@ -128,7 +128,6 @@ class ClusterView:
         return [
             Group(name, tuple(sorted(each.client_id for each in members[name].members)), offsets.get(name, {}))
             for name in names
-            if name in members
         ]
 
     def _replace_client(self) -> None:

@@ -179,8 +179,7 @@ class TopicAdmin:
         admin = GroupAdmin(self._endpoints)
 
         def members() -> str | None:
-            found = admin.members([group])
-            count = len(found[group].members) if group in found else 0
+            count = len(admin.members([group])[group].members)
             return f"{count} consumers are in group {group!r}: {remedy}" if count else None
 
         until("Kafka", members, GROUP_SECONDS)

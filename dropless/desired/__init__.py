@@ -56,6 +56,4 @@ def union_queries(contract: Contract, endpoints: Endpoints) -> list[Resource]:
     Raises:
         Inexpressible: it cannot unite this one.
     """
-    if contract.name not in endpoints.ksqldb_tables:
-        return []
-    return [*ksqldb.streams(contract), *ksqldb.mappings(contract)]
+    return ksqldb.resources(contract) if contract.name in endpoints.ksqldb_tables else []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from dropless import names
+from dropless import durability, names
 from dropless.contract import Contract
 from dropless.ksqldb import naming
-from dropless.ksqldb.statements import properties, statements
+from dropless.ksqldb.statements import Statements, statements
 from dropless.plan import Resource
 
 SYSTEM: Final = "ksqldb"
@@ -16,12 +16,19 @@ MAPPING: Final = "ksqldb_mapping"
 RUNNING: Final = "RUNNING"
 
 
-def streams(contract: Contract) -> list[Resource]:
-    """The streams; a stream's name tells its columns, so only what its topic is read as is compared.
+def resources(contract: Contract) -> list[Resource]:
+    """The streams, and a mapping for each source: the version that its queries must run, and that all of them run.
+
+    A stream's name tells its columns, so only what its topic is read as is compared.
 
     Raises:
         Inexpressible: the contract cannot be said in ksqlDB's SQL.
     """
+    made = statements(contract)
+    return [*_streams(made), *_mappings(contract, made)]
+
+
+def _streams(made: Statements) -> list[Resource]:
     return [
         Resource(
             SYSTEM,
@@ -30,17 +37,11 @@ def streams(contract: Contract) -> list[Resource]:
             {"topic": stream.topic, "key_format": "KAFKA", "value_format": stream.value_format},
             {"statement": stream.statement},
         )
-        for stream in statements(contract).streams
+        for stream in made.streams
     ]
 
 
-def mappings(contract: Contract) -> list[Resource]:
-    """A mapping for each source: the version that its queries must run, and that all of them run.
-
-    Raises:
-        Inexpressible: the contract cannot be said in ksqlDB's SQL.
-    """
-    made = statements(contract)
+def _mappings(contract: Contract, made: Statements) -> list[Resource]:
     table = contract.name
     return [
         Resource(
@@ -54,7 +55,7 @@ def mappings(contract: Contract) -> list[Resource]:
                 "topic": names.raw_topic(table, mapping.source),
                 "partitions": contract.partitions,
                 "statements": {query.role: query.statement for query in mapping.queries},
-                "properties": properties(),
+                "properties": durability.ksqldb_statement(),
                 "streams": [stream.name for stream in made.streams],
             },
         )

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dropless import durability, names
+from dropless import names
 from dropless.contract import Contract, Source
 from dropless.ksqldb import envelope, naming, sql
 from dropless.ksqldb.columns import check, filling
@@ -144,16 +144,6 @@ def statements(contract: Contract) -> Statements:
         )
         mappings.append(Mapping(source.name, version, queries))
     return Statements(tuple(streams), tuple(mappings))
-
-
-def properties() -> dict[str, str]:
-    """What each statement is sent with: a server's own guarantee is not kept with the queries that it starts."""
-    guarantee = "ksql.streams.processing.guarantee"
-    return {
-        guarantee: durability.ksqldb()[guarantee],
-        # By default a query begins at the end and skips what is there.
-        "ksql.streams.auto.offset.reset": "earliest",
-    }
 
 
 def _stream(

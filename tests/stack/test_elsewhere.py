@@ -11,9 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient, ResourceType
+from overriding import set_config
 
+from dropless import durability
 from dropless.endpoints import Endpoints
 from dropless.settings import PROJECT
+from resources.cluster import ClusterView
 
 DROPLESS = [sys.executable, "-c", "from dropless.cli import main; main()"]
 TICK = """
@@ -58,9 +62,14 @@ def test_nothing_is_to_be_done_and_no_process_is_looked_for(told: Mapping[str, s
     assert "Nothing is called 'process'" in refused.stderr
 
 
-def test_a_topic_that_drifted_is_put_right_from_there(told: Mapping[str, str]):
-    applied = run([*DROPLESS, "apply", "--only", "topic", "--json"], told)
-    assert (applied.returncode, json.loads(applied.stdout)) == (0, [])
+def test_a_topic_that_drifted_is_put_right_from_there(told: Mapping[str, str], endpoints: Endpoints):
+    kafka = AdminClient(durability.admin_client(endpoints))
+    set_config(kafka, ResourceType.TOPIC, "unified.orders", "min.insync.replicas", "1")
+    applied = run([*DROPLESS, "apply", "--only", "topic:unified.orders", "--json"], told)
+    assert applied.returncode == 0, applied.stderr
+    (change,) = json.loads(applied.stdout)
+    assert change["name"] == "unified.orders"
+    assert ClusterView(endpoints).topic_config("unified.orders")["min.insync.replicas"] == "2"
 
 
 def test_status_tells_of_systems_and_tables_and_of_no_process(told: Mapping[str, str]):

@@ -232,7 +232,7 @@ def table(column: str = "celsius") -> list[Resource]:
     attributes = json.loads(json.dumps(SENSORS))
     attributes["sources"][0]["columns"]["value"] = column
     made = contract(attributes)
-    return [*desired.streams(made), *desired.mappings(made)]
+    return desired.resources(made)
 
 
 def planned(ksqldb: Ksqldb, kept: Kept, wanted: list[Resource]) -> Plan:
@@ -456,7 +456,7 @@ def test_a_changed_unified_row_is_another_stream_and_the_old_one_goes_when_nobod
     attributes = json.loads(json.dumps(SENSORS))
     attributes["columns"].insert(0, {"name": "unit", "type": "string"})
     made = contract(attributes)
-    new = [*desired.streams(made), *desired.mappings(made)]
+    new = desired.resources(made)
     apply(ksqldb, kept, old)
     server.streams["somebodys"] = {"topic": "x", "keyFormat": "KAFKA", "valueFormat": "JSON"}
     apply(ksqldb, kept, new)

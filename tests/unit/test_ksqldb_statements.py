@@ -12,7 +12,9 @@ import pytest
 from contracts import CHANGING, FOUR, SENSORS, contract, mongodb, one_column, orders, postgresql
 from hypothesis import given
 from hypothesis import strategies as st
-from ksqldb_reference import NotModelled, Server, evaluated
+from ksqldb_expressions import evaluated
+from ksqldb_functions import NotModelled
+from ksqldb_reference import Server
 from raw import change
 from syrupy.assertion import SnapshotAssertion
 from test_ksqldb_mapping import without_json
@@ -24,7 +26,7 @@ from dropless.ksqldb import desired, naming, sql
 from dropless.ksqldb.dead_letters import Letter, letter
 from dropless.ksqldb.inexpressible import Inexpressible
 from dropless.ksqldb.patterns import END, between, exactly, long, up_to
-from dropless.ksqldb.statements import properties, statements
+from dropless.ksqldb.statements import statements
 from dropless.union.mapping import fields
 from dropless.union.moments import local_microseconds_of_text, to_utc
 
@@ -57,7 +59,7 @@ def test_nothing_makes_a_topic_and_everything_is_exactly_once_from_the_beginning
         assert "PARTITIONS" not in statement
         assert "REPLICAS" not in statement
         assert statement.endswith(";")
-    told = properties()
+    told = durability.ksqldb_statement()
     assert told["ksql.streams.processing.guarantee"] == durability.layer("streams")["processing.guarantee"]
     assert told["ksql.streams.auto.offset.reset"] == "earliest"
 
@@ -91,8 +93,9 @@ def test_a_querys_id_tells_what_it_runs_and_is_no_other_sources() -> None:
 
 
 def test_the_resources_are_what_a_plan_compares() -> None:
-    streams, mappings = desired.streams(contract(FOUR)), desired.mappings(contract(FOUR))
-    assert len(streams) == 10
+    *streams, north, south, east, west = desired.resources(contract(FOUR))
+    mappings = [north, south, east, west]
+    assert [each.kind for each in streams] == [desired.STREAM] * 10
     assert [each.name for each in mappings] == ["stock.north", "stock.south", "stock.east", "stock.west"]
     assert mappings[0].properties["queries"] == dict.fromkeys(naming.ROLES, "RUNNING")
     assert mappings[0].hints["partitions"] == contract(FOUR).partitions
