@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := up
-.PHONY: up down test test-unit test-stack test-long test-faults test-union-faults lint bench
+.PHONY: up down test test-unit test-stack test-kubernetes test-long test-faults test-union-faults lint bench
 
 VENV := .venv
 # Another lock is another stamp, whatever the files' times say.
@@ -47,7 +47,15 @@ test-union-faults: $(INSTALLED)
 	@DROPLESS_FAULT_SEEDS=$(SEEDS) DROPLESS_FAULTS=$(FAULTS) $(VENV)/bin/pytest --only-kafka \
 		tests/faults/test_union_faults.py
 
-test: lint test-unit test-stack
+# Helm releases on a real API server, scheduler and volumes, of which no container is run.
+test-kubernetes: $(INSTALLED)
+	@$(VENV)/bin/pytest tests/plane
+
+# The control plane is built from source, once: a quarter of an hour, with what the other tests leave of the processors.
+test: lint
+	@nice -n 19 $(VENV)/bin/python tests/plane/built.py >$(VENV)/control-plane.log 2>&1 & building=$$!; \
+		trap "kill $$building 2>/dev/null || true" EXIT; \
+		$(MAKE) --no-print-directory test-unit test-stack test-kubernetes
 
 # ONLY="P1 P15" measures some, QUICK=1 roughly.
 bench: $(INSTALLED)

@@ -85,6 +85,12 @@ def topic() -> dict[str, str]:
     }
 
 
+PINOT_JAAS: Final = "KAFKA_JAAS_CONFIG"
+"""The variable in which Pinot's pods have their login at Kafka."""
+PINOT_AUTHORITY: Final = "/mnt/kafka-ca/ca.crt"
+"""Where they have the certificate of whoever signed the brokers'."""
+
+
 def topic_flushing() -> dict[str, str]:
     """What a topic's flush settings are when it overrides nothing: the brokers', under the topic's names for them."""
     flushing = layer("broker")
@@ -97,8 +103,12 @@ def topic_flushing() -> dict[str, str]:
 # --- Java clients -------------------------------------------------------------------------------
 
 
+# Who they are and whom they trust, Java clients are told otherwise than librdkafka: by references, in their own pods.
+_ONLY_LIBRDKAFKA: Final = ("sasl.username", "sasl.password", "sasl.mechanisms", "ssl.ca.location")
+
+
 def _security(endpoints: Endpoints, prefix: str = "") -> dict[str, str]:
-    return {f"{prefix}{name}": value for name, value in endpoints.kafka_security}
+    return {f"{prefix}{name}": value for name, value in endpoints.kafka_security if name not in _ONLY_LIBRDKAFKA}
 
 
 def connect_worker(endpoints: Endpoints) -> dict[str, str]:
@@ -185,7 +195,13 @@ def pinot_stream(endpoints: Endpoints) -> dict[str, str]:
 
     Pinot hands the whole map to its Kafka consumer, so a property without Pinot's prefix is the consumer's own.
     """
-    return {"stream.kafka.broker.list": endpoints.kafka} | pinot_layer() | _security(endpoints)
+    security = _security(endpoints)
+    if security.get("security.protocol", "").startswith("SASL"):
+        # A variable of the servers' own, which Pinot puts in when it reads the table: no password is in a table.
+        security["sasl.jaas.config"] = f"${{{PINOT_JAAS}}}"
+    if dict(endpoints.kafka_security).get("ssl.ca.location"):
+        security |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": PINOT_AUTHORITY}
+    return {"stream.kafka.broker.list": endpoints.kafka} | pinot_layer() | security
 
 
 def pinot_layer() -> dict[str, str]:

@@ -51,8 +51,21 @@ class Endpoints:
     # ksqlDB's servers, and the tables whose rows its queries unite; workers unite all others.
     ksqldb: tuple[str, ...] = ()
     ksqldb_tables: tuple[str, ...] = ()
+    # Kafka over HTTP, for topics that are none of ours; empty where there is none.
+    rest_proxy: str = ""
     # How many servers keep each row of a Pinot table.
     pinot_replicas: int = 1
+    # Pinot's user, whose password is the file `pinot_<user>`; none where Pinot asks nobody.
+    pinot_user: str = ""
+
+    @property
+    def pinot_login(self) -> tuple[str, str] | None:
+        """Pinot's user and password; None where it asks for none.
+
+        Raises:
+            DroplessError: there is no such password.
+        """
+        return (self.pinot_user, passwords.read(self.secrets, f"pinot_{self.pinot_user}")) if self.pinot_user else None
 
     @classmethod
     def elsewhere(cls) -> bool:

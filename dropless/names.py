@@ -16,6 +16,9 @@ SOURCE_SCHEMA: Final = "dropless"
 """The PostgreSQL schema for our own tables in a source database (heartbeats and signals)."""
 
 
+REST_TOPICS: Final = "rest."
+REST_PROBE: Final = f"{REST_TOPICS}probe"
+
 RAW: Final = "raw."
 
 

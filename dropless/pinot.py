@@ -88,7 +88,7 @@ def _asked(endpoints: Endpoints, sql: str, timeout_seconds: float) -> bytes:
     body = {"sql": sql, "queryOptions": f"timeoutMs={int(timeout_seconds * 1000)}"}
     try:
         # Loopback and cluster addresses never go through a proxy of the environment.
-        with httpx.Client(timeout=timeout_seconds + 1, trust_env=False) as client:
+        with httpx.Client(timeout=timeout_seconds + 1, trust_env=False, auth=endpoints.pinot_login) as client:
             response = client.post(f"{endpoints.pinot_broker}/query/sql", json=body)
     except httpx.TransportError as error:
         raise Unreachable(f"Pinot does not answer at {endpoints.pinot_broker}: {error or 'timed out'}.") from error

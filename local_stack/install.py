@@ -104,18 +104,19 @@ def _put(component: Jars | Archive | GoModule, home: Path, java: toolchain.Java,
         case GoModule():
             _go_install(component, home, target)
         case Archive():
-            _maven(home, java).archive(component, target)
+            maven(home, java).archive(component, target)
         case Jars():
             _jars(component, home, java, target)
 
 
 def _jars(component: Jars, home: Path, java: toolchain.Java, target: Path) -> None:
-    _maven(home, java).jars(component, target)
+    maven(home, java).jars(component, target)
     if component is PINOT:
         pinot_loopback.build(java, target, home / "logs" / "pinot-loopback.log")
 
 
-def _maven(home: Path, java: toolchain.Java) -> Maven:
+def maven(home: Path, java: toolchain.Java) -> Maven:
+    """Maven with a Java, which trusts whom this machine trusts."""
     options = f"{os.environ.get('MAVEN_OPTS', '')} {trust.options(Path(java.home), home)}".strip()
     return Maven(toolchain.maven(home), home, {"JAVA_HOME": java.home, "MAVEN_OPTS": options})
 

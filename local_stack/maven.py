@@ -48,11 +48,16 @@ class Maven:
         """Fetch an archive and unpack it into a folder."""
         packed = folder / ".packed"
         packed.mkdir()
+        cache.unpack(self.file(component, packed), folder)
+        shutil.rmtree(packed)
+
+    def file(self, component: Archive, folder: Path) -> Path:
+        """Fetch an archive into a folder of its own, as it is."""
         _, artifact, version, kind, *classifier = component.artifact.split(":")
         file = f"{'-'.join([artifact, version, *classifier])}.{kind}"
         fetch_checked(
             component.name,
-            packed,
+            folder,
             {file: component.sha256},
             lambda target: self._run(
                 component.name,
@@ -62,8 +67,7 @@ class Maven:
             ),
             self._forget,
         )
-        cache.unpack(packed / file, folder)
-        shutil.rmtree(packed)
+        return folder / file
 
     def _run(self, name: str, *arguments: str) -> None:
         run(

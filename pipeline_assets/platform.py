@@ -8,10 +8,15 @@ import dagster as dg
 
 from dropless import desired, names
 from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
+from dropless.kubernetes.installation import Installation as Cluster
+from dropless.kubernetes.releases import provisionable
 from dropless.plan import Resource, digest
 from pipeline_assets import keys
 from pipeline_assets.installation import Installation
 from pipeline_assets.provisioned import provisioned
+from pipeline_assets.verdict import Verdict
+from resources.rest_proxy import RestProxy
 
 
 @dataclass(frozen=True)
@@ -59,14 +64,54 @@ SYSTEMS = (
 )
 
 
+# Where a cluster is ours, these are there too.
+ON_KUBERNETES = (
+    System("rest_proxy", "kafka", (keys.system("kafka"),), "Kafka over HTTP, for topics that are none of ours."),
+    System(
+        "ksqldb", "kafka", (keys.system("kafka"),), "Unites sources by SQL, exactly once, where contracts allow it."
+    ),
+    System("lenses", "kafka", (keys.system("kafka"),), "A view of Kafka, the registry and Connect for people."),
+    System("pipeline", "python", (keys.system("kafka"),), "The union's workers and the lake's writers."),
+)
+
+
 def definitions() -> dg.Definitions:
     """Every system, and the buckets and users of the object storage."""
-    return dg.Definitions.merge(*(_system(system) for system in SYSTEMS), _storage())
+    cluster = Cluster.of_this_cluster()
+    systems = (*SYSTEMS, *ON_KUBERNETES) if cluster else SYSTEMS
+    probes = [_rest_proxy_probe()] if cluster and cluster.ours("rest-proxy") else []
+    return dg.Definitions.merge(*(_system(system, cluster) for system in systems), _storage(), *probes)
 
 
-def _system(system: System) -> dg.Definitions:
+def _rest_proxy_probe() -> dg.Definitions:
+    @dg.asset_check(
+        asset=keys.system("rest_proxy"),
+        name="a_record_goes_through",
+        description="A record that is produced over HTTP is consumed over HTTP.",
+    )
+    def probe(installation: Installation) -> dg.AssetCheckResult:
+        key = dg.AssetCheckKey(keys.system("rest_proxy"), "a_record_goes_through")
+        try:
+            seconds = RestProxy(installation.endpoints.rest_proxy).probe()
+        except DroplessError as error:
+            return Verdict(False, str(error)).result(key)
+        told = {"seconds": dg.MetadataValue.float(round(seconds, 3))}
+        return Verdict(True, f"There and back in {seconds:.2f} s.", metadata=told).result(key)
+
+    topic = dg.AssetSpec(
+        keys.provisioned("topic", names.REST_PROBE),
+        deps=[keys.system("kafka")],
+        description="Through it the REST Proxy is probed; what is in it is of no use an hour later.",
+        group_name=keys.PLATFORM_GROUP,
+        kinds={"kafka"},
+    )
+    made = provisioned("probe_topic", [topic], lambda at: desired.probe_topics(at.endpoints), pool="platform")
+    return dg.Definitions.merge(made, dg.Definitions(asset_checks=[probe]))
+
+
+def _system(system: System, cluster: Cluster | None) -> dg.Definitions:
     def wanted(at: Installation) -> list[Resource]:
-        return [resource for resource in at.processes if resource.system == system.name]
+        return [resource for resource in at.servers(system.name) if resource.system == system.name]
 
     key = keys.system(system.name)
     spec = dg.AssetSpec(
@@ -76,7 +121,7 @@ def _system(system: System) -> dg.Definitions:
         group_name=keys.PLATFORM_GROUP,
         kinds={system.icon},
     )
-    if Endpoints.elsewhere():
+    if Endpoints.elsewhere() and not (cluster and provisionable(cluster, system.name)):
         # Whoever installed it there starts and stops it; the sensors watch it all the same.
         return dg.Definitions(assets=[spec])
     return provisioned(f"platform_{system.name}", [spec], wanted, pool="platform", key_of=lambda _: key)

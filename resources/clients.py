@@ -59,7 +59,9 @@ class ServerClients:
     def __init__(self, endpoints: Endpoints, platform: LocalPlatform) -> None:
         self._platform = platform
         self._connect = Rest("Kafka Connect", endpoints.kafka_connect, STATUS_SECONDS)
-        self._pinot = Rest("Pinot's controller", [endpoints.pinot_controller], STATUS_SECONDS)
+        self._pinot = Rest(
+            "Pinot's controller", [endpoints.pinot_controller], STATUS_SECONDS, login=endpoints.pinot_login
+        )
 
     def workers(self) -> tuple[Worker, ...]:
         """Every Connect worker.

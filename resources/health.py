@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from dropless import databases, durability
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from resources.rest import Login
 
 OWN = ("union", "lake_writer")
 """Our own processes; everything else is a server."""
@@ -115,8 +116,12 @@ def _pinot(endpoints: Endpoints) -> tuple[str, int]:
         answer = httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS, trust_env=False)
         if answer.text != "OK":
             raise _Unhealthy(f"{url}/health says {answer.text[:100]!r}")
-    instances = _get(f"{endpoints.pinot_controller}/instances")["instances"]
-    live = set(_get(f"{endpoints.pinot_controller}/zk/ls?path=/{_pinot_cluster(endpoints)}/LIVEINSTANCES"))
+    instances = _get(f"{endpoints.pinot_controller}/instances", endpoints.pinot_login)["instances"]
+    live = set(
+        _get(
+            f"{endpoints.pinot_controller}/zk/ls?path=/{_pinot_cluster(endpoints)}/LIVEINSTANCES", endpoints.pinot_login
+        )
+    )
     servers = [name for name in instances if name.startswith("Server_")]
     if not servers or not live.issuperset(servers):
         raise _Unhealthy(f"{len(live & set(servers))} of {max(1, len(servers))} servers are alive")
@@ -124,7 +129,7 @@ def _pinot(endpoints: Endpoints) -> tuple[str, int]:
 
 
 def _pinot_cluster(endpoints: Endpoints) -> str:
-    return str(_get(f"{endpoints.pinot_controller}/cluster/info")["clusterName"])
+    return str(_get(f"{endpoints.pinot_controller}/cluster/info", endpoints.pinot_login)["clusterName"])
 
 
 def _minio(endpoints: Endpoints) -> tuple[str, int]:
@@ -193,9 +198,9 @@ _PROBES: dict[str, Callable[[Endpoints], tuple[str, int]]] = {
 }
 
 
-def _get(url: str) -> Any:
+def _get(url: str, login: Login = None) -> Any:
     # Loopback and cluster addresses never go through a proxy of the environment.
-    answer = httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False)
+    answer = httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False, auth=login)
     answer.raise_for_status()
     return answer.json()
 

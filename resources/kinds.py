@@ -22,6 +22,7 @@ from resources.topic_admin import MOVE_BYTES_PER_SECOND
 
 # A kind needs only kinds before it.
 ORDER = (
+    "release",
     "bucket",
     "s3_user",
     "topic",
@@ -41,7 +42,7 @@ VALIDATED_AGAINST = {"connector": ("postgresql_source", "mongodb_source"), "pino
 
 
 def adapters(endpoints: Endpoints, move_bytes_per_second: int = MOVE_BYTES_PER_SECOND) -> dict[str, Adapter]:
-    """The adapter of every kind but `process`, which belongs to the platform; none connects before it is used.
+    """The adapter of every kind but the platform's, `process` and `release`; none connects before it is used.
 
     `move_bytes_per_second` is what a broker may spend on moving replicas.
     """

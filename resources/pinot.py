@@ -20,7 +20,7 @@ class PinotSchemas:
     """Schemas, posted as they are desired; Pinot refuses to drop or retype a column."""
 
     def __init__(self, endpoints: Endpoints) -> None:
-        self._controller = Rest("Pinot's controller", [endpoints.pinot_controller])
+        self._controller = Rest("Pinot's controller", [endpoints.pinot_controller], login=endpoints.pinot_login)
         self._endpoints = endpoints
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
@@ -80,7 +80,7 @@ class PinotTables:
     """Real-time tables."""
 
     def __init__(self, endpoints: Endpoints) -> None:
-        self._controller = Rest("Pinot's controller", [endpoints.pinot_controller])
+        self._controller = Rest("Pinot's controller", [endpoints.pinot_controller], login=endpoints.pinot_login)
         self._endpoints = endpoints
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:

@@ -30,7 +30,7 @@ def drop_table(endpoints: Endpoints, name: str) -> None:
         NotReady: its segments are still there after a minute.
         Unreachable: the controller does not answer.
     """
-    controller = Rest("Pinot's controller", [endpoints.pinot_controller])
+    controller = Rest("Pinot's controller", [endpoints.pinot_controller], login=endpoints.pinot_login)
     controller.call(f"drop table {name!r}", "DELETE", f"/tables/{quoted(name)}", params=REALTIME, accept=[404])
     await_gone(controller, name)
 

@@ -18,7 +18,9 @@ class Progress:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._kafka = shared_view(endpoints)
-        self._pinot = Rest("Pinot's controller", [endpoints.pinot_controller], REQUEST_SECONDS)
+        self._pinot = Rest(
+            "Pinot's controller", [endpoints.pinot_controller], REQUEST_SECONDS, login=endpoints.pinot_login
+        )
 
     def check(self) -> None:
         """See that Kafka answers, so that a tick over many readers waits for it once.

@@ -13,19 +13,23 @@ from dropless.plan import Json
 
 NOT_READY = (502, 503, 504)
 
+Login = tuple[str, str] | None
+"""User and password; None where a system asks for none."""
+
 
 class Rest:
     """A system's REST interface, asked at the first of its addresses that answers."""
 
-    def __init__(self, system: str, urls: Sequence[str], timeout_seconds: float = 30) -> None:
+    def __init__(self, system: str, urls: Sequence[str], timeout_seconds: float = 30, login: Login = None) -> None:
         self._system = system
         self._urls = tuple(url.rstrip("/") for url in urls)
         self._timeout = timeout_seconds
+        self._login = login
 
     @cached_property
     def _client(self) -> httpx.Client:
         # Loopback and cluster addresses never go through a proxy of the environment.
-        return httpx.Client(timeout=httpx.Timeout(self._timeout, connect=3), trust_env=False)
+        return httpx.Client(timeout=httpx.Timeout(self._timeout, connect=3), trust_env=False, auth=self._login)
 
     def call(
         self, doing: str, method: str, path: str, *, accept: Collection[int] = (), **request: Any

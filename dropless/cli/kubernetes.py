@@ -1,9 +1,8 @@
-"""`dropless kubernetes`: what would be installed on Kubernetes, without asking any cluster."""
+"""`dropless kubernetes`: what is installed on Kubernetes; only `plan` and `apply` ask a cluster."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,18 +11,18 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from dropless.cli.kubernetes_install import AFile, Laptop, apply, installation_of, plan
 from dropless.errors import DroplessError
 
 if TYPE_CHECKING:
     from dropless.kubernetes.footprint import Footprint
     from dropless.kubernetes.installation import Installation
-    from dropless.kubernetes.releases import Release
     from resources.helm import Rendered
 
-kubernetes = typer.Typer(no_args_is_help=True, help="What would be installed on Kubernetes; no cluster is asked.")
+kubernetes = typer.Typer(no_args_is_help=True, help="What is installed on Kubernetes: show it, plan it, apply it.")
+kubernetes.command()(plan)
+kubernetes.command()(apply)
 
-AFile = Annotated[Path | None, typer.Option("--installation", help="The YAML file that tells of your installation.")]
-Laptop = Annotated[bool, typer.Option("--laptop", help="The sizes for kind or minikube in 12 GB.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON, for programs.")]
 AName = Annotated[str | None, typer.Argument(help="One release; else all.")]
 Public = Annotated[
@@ -39,7 +38,7 @@ def list_releases(*, installation: AFile = None, laptop: Laptop = False, as_json
     """
     from dropless.kubernetes import releases  # noqa: PLC0415 - read only when asked for
 
-    told = _installation(installation, laptop=laptop)
+    told = installation_of(installation, laptop=laptop)
     lines: list[dict[str, Any]] = [
         {
             "name": each.name,
@@ -66,7 +65,7 @@ def sizes(*, installation: AFile = None, laptop: Laptop = False, as_json: AsJson
     """
     from dropless.kubernetes import footprint  # noqa: PLC0415 - the same
 
-    told = _installation(installation, laptop=laptop)
+    told = installation_of(installation, laptop=laptop)
     parts = {each.release.name: _footprint(each) for each in _rendered(told, None, public=False)}
     parts = {name: part for name, part in parts.items() if part.pods}
     lines = [_line(name, part) for name, part in {**parts, "all": footprint.total(parts.values())}.items()]
@@ -107,10 +106,11 @@ def values(release: str, *, installation: AFile = None, laptop: Laptop = False, 
 
     Example: [bold]dropless kubernetes values ksqldb[/]
     """
+    from dropless.kubernetes.releases import named  # noqa: PLC0415 - the same
     from dropless.kubernetes.values import values as merged  # noqa: PLC0415 - the same
 
-    told = _installation(installation, laptop=laptop)
-    (chosen,) = _chosen(told, release)
+    told = installation_of(installation, laptop=laptop)
+    (chosen,) = named(told, release)
     found = merged(chosen, told, _contracts())
     typer.echo(json.dumps(found, indent=2) if as_json else _yaml([found]), nl=False)
 
@@ -128,29 +128,12 @@ def render(
 
     Example: [bold]dropless kubernetes render kafka[/]
     """
-    told = _installation(installation, laptop=laptop)
+    told = installation_of(installation, laptop=laptop)
     found = _rendered(told, release, public=public)
     if release and found[0].manifests is None:
         raise DroplessError(f"The chart of {release} is {found[0].release.repository}'s: --public fetches it.")
     manifests = [_without_secrets(dict(manifest)) for each in found for manifest in each.manifests or ()]
     typer.echo(json.dumps(manifests, indent=2) if as_json else _yaml(manifests), nl=False)
-
-
-def _installation(file: Path | None, *, laptop: bool) -> Installation:
-    from dropless.kubernetes.installation import Installation as Told  # noqa: PLC0415 - the same
-
-    told = Told.load(file) if file else Told()
-    return told.model_copy(update={"size": "laptop"}) if laptop else told
-
-
-def _chosen(told: Installation, name: str | None) -> list[Release]:
-    from dropless.kubernetes.releases import releases  # noqa: PLC0415 - the same
-
-    found = [each for each in releases(told) if name in {None, each.name}]
-    if not found:
-        known = ", ".join(each.name for each in releases(told))
-        raise DroplessError(f"This installation has no release {name!r}; it has {known}.")
-    return found
 
 
 def _contracts() -> list[Any]:
@@ -161,6 +144,7 @@ def _contracts() -> list[Any]:
 
 
 def _rendered(told: Installation, name: str | None, *, public: bool) -> list[Rendered]:
+    from dropless.kubernetes.releases import named  # noqa: PLC0415 - the same
     from dropless.settings import Settings  # noqa: PLC0415 - the same
     from local_stack.helm import tools  # noqa: PLC0415 - the same
     from resources import helm  # noqa: PLC0415 - the same
@@ -168,7 +152,7 @@ def _rendered(told: Installation, name: str | None, *, public: bool) -> list[Ren
     settings = Settings.load()
     with Console(stderr=True).status("rendering"):
         program = helm.Helm(tools(settings).helm, settings.cache / "helm-home")
-        return helm.render(program, _chosen(told, name), told, _contracts(), public=public)
+        return helm.render(program, named(told, name), told, _contracts(), public=public)
 
 
 def _footprint(each: Rendered) -> Footprint:

@@ -18,7 +18,7 @@ from dropless.cli.interruptible import interruptible
 from dropless.contract import load_contracts
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unsafe
-from dropless.plan import Action, Json, PropertyChange, Resource
+from dropless.plan import Action, Change, Json, PropertyChange, Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
 from resources.installed import known, processes
@@ -145,14 +145,28 @@ def trees(found: Survey) -> list[Tree]:
         tree = systems.setdefault(change.desired.system, Tree(Text(change.desired.system, style="bold")))
         sign, colour = ("+", "green") if change.action is Action.CREATE else ("~", "yellow")
         branch = tree.add(Text(f"{sign} {change.desired.kind} {change.desired.name}", style=colour))
-        for each in change.properties:
-            branch.add(line(each, created=change.action is Action.CREATE))
+        for entry in _lines(change):
+            branch.add(entry)
         if told := note(change):
             branch.add(Text(told, style="yellow"))
         if error := found.refused.get(change.desired.id):
             how = "needs --allow-destructive" if isinstance(error, Unsafe) else "refused"
             branch.add(Text(f"{how}: {error}", style="bold red"))
     return list(systems.values())
+
+
+def _lines(change: Change) -> list[Text]:
+    """A line for each property; of a Helm release's objects that are not there, one for each object."""
+    created = change.action is Action.CREATE
+    objects = change.desired.properties.get("objects", {}) if change.desired.kind == "release" else {}
+    told: list[Text] = []
+    left = list(change.properties)
+    for name in objects:
+        inside = [each for each in left if each.path.startswith(f"objects/{name}/")]
+        if inside and all(each.before is None for each in inside):
+            told.append(Text(f"+ {name}", style="green"))
+            left = [each for each in left if each not in inside]
+    return told + [line(each, created=created) for each in left if not (objects and created)]
 
 
 def line(change: PropertyChange, *, created: bool) -> Text:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -16,6 +17,7 @@ from dropless.cli.steps import Steps
 from dropless.cli.summary import Summary, look, show
 from dropless.declared import declared
 from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
 from dropless.example.load import load
 from dropless.example.measure import measure_freshness
 from dropless.settings import Settings, Topology
@@ -26,6 +28,8 @@ from resources.bring_up import start_all
 from resources.dagster import Runs
 from resources.platform import LEFTOVER_SECONDS, LocalPlatform
 from resources.waiting import until
+
+Platform = Literal["local", "kubernetes"]
 
 JOB = "provision"
 JOB_SECONDS = 900.0
@@ -42,25 +46,39 @@ def up(
     ] = None,
     example: Annotated[bool, typer.Option(help="Make the example's shops, and measure with a few orders.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print where everything is for machines.")] = False,
+    platform: Annotated[Platform, typer.Option(help="Where to: this machine, or a Kubernetes cluster.")] = "local",
+    installation: Annotated[Path | None, typer.Option(help="On Kubernetes: the file of your installation.")] = None,
+    context: Annotated[str | None, typer.Option(help="On Kubernetes: the context of the kubeconfig.")] = None,
+    kubeconfig: Annotated[Path | None, typer.Option(help="On Kubernetes: the kubeconfig.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="On Kubernetes: the namespace of the systems.")] = None,
 ) -> None:
     """Start everything, provision it through Dagster, load the example, and say where everything is.
 
-    Can be interrupted and run again at any time; when all is running it only makes sure of it.
+    Can be interrupted and run again at any time; when all is running it only makes sure of it. On Kubernetes it is
+    `dropless kubernetes apply`.
 
     Example: dropless up
     """
+    if platform == "kubernetes":
+        from dropless.cli import kubernetes_install  # noqa: PLC0415 - read only when asked for
+
+        told = kubernetes_install.installation_of(installation, namespace=namespace)
+        kubernetes_install.install(told, None, context, kubeconfig, as_json=as_json)
+        return
+    if installation or context or kubeconfig or namespace:
+        raise DroplessError("--installation, --context, --kubeconfig and --namespace are for --platform kubernetes.")
     settings = Settings.load(topology)
     with state_folder.lock(settings), Steps() as steps, interruptible():
         state_folder.claim(settings)
-        platform = LocalPlatform(settings)
-        was_running = platform.supervisor.running()
+        machine = LocalPlatform(settings)
+        was_running = machine.supervisor.running()
         try:
-            summary = _bring_up(settings, platform, steps, example=example)
+            summary = _bring_up(settings, machine, steps, example=example)
         except KeyboardInterrupt:
             steps.note("Interrupted: cleaning up.")
             end_all()
             if not was_running:
-                platform.shut_down()
+                machine.shut_down()
             raise
     if as_json:
         typer.echo(json.dumps(summary.as_json()))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dropless.contract import Contract
 from dropless.desired.databases import mongodb_sources, postgresql_sources
-from dropless.desired.kafka import topics
+from dropless.desired.kafka import probe_topics, topics
 from dropless.desired.kafka_connect import connectors, running
 from dropless.desired.pinot import pinot_schemas, pinot_tables
 from dropless.desired.schema_registry import subjects
@@ -23,6 +23,7 @@ __all__ = [
     "pinot_schemas",
     "pinot_tables",
     "postgresql_sources",
+    "probe_topics",
     "running",
     "s3_users",
     "subjects",
@@ -37,7 +38,7 @@ def everything(contracts: Sequence[Contract], endpoints: Endpoints) -> list[Reso
     Raises:
         Inexpressible: ksqlDB is to unite a table and cannot.
     """
-    made = [*buckets(), *s3_users()]
+    made = [*buckets(), *s3_users(), *probe_topics(endpoints)]
     for contract in contracts:
         made += topics(contract)
         made += subjects(contract)

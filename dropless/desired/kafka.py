@@ -7,10 +7,12 @@ from typing import Final
 
 from dropless import durability, names
 from dropless.contract import Contract
+from dropless.endpoints import Endpoints
 from dropless.placement import EVEN
 from dropless.plan import Resource
 
-DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
 COMPACTION_LAG_MS: Final = 7 * DAY_MS
 """How long every version of a row stays in the unified topic before only the newest does."""
 
@@ -50,6 +52,12 @@ def topics(contract: Contract) -> list[Resource]:
         output = _topic(name, partitions, config)
         made.append(replace(output, hints={**output.hints, "role": role, "table": table}))
     return made
+
+
+def probe_topics(endpoints: Endpoints) -> list[Resource]:
+    """The topic through which the REST Proxy is probed, where there is one; its records are of no use an hour later."""
+    config = {"cleanup.policy": "delete", "retention.ms": str(HOUR_MS), "segment.ms": str(HOUR_MS)}
+    return [_topic(names.REST_PROBE, 1, config, keyed=False)] if endpoints.rest_proxy else []
 
 
 def _topic(name: str, partitions: int, config: dict[str, str], *, keyed: bool = True) -> Resource:

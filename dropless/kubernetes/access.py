@@ -9,7 +9,7 @@ from dropless import names
 
 CONNECT_GROUP: Final = "connect"
 KSQLDB_SERVICE: Final = "dropless_"
-REST_TOPICS: Final = "rest."
+REST_TOPICS: Final = names.REST_TOPICS
 """The REST Proxy's producer cannot be idempotent, so it may write to topics of this prefix only: none of ours."""
 
 Acl = dict[str, Any]

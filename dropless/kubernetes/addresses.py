@@ -44,6 +44,8 @@ class Addresses:
     mongodb: str
     pinot_controller: str
     pinot_broker: str
+    pinot_user: str
+    """Of our processes; empty where an external Pinot asks for none."""
     s3: str
     s3_region: str
     dagster: str
@@ -84,6 +86,7 @@ def addresses(installation: Installation) -> Addresses:
         mongodb=of("mongodb", service("mongodb-svc", 27017, "")),
         pinot_controller=of("pinot", service("pinot-controller", 9000)),
         pinot_broker=pinot.broker if pinot else service("pinot-broker", 8099),
+        pinot_user=pinot.user if pinot else "pipeline",
         s3=of("minio", service("minio", 9000)),
         s3_region=store.region if store else "us-east-1",
         dagster=of("dagster", service("dagster-dagster-webserver", 80)),

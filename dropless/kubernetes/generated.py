@@ -28,12 +28,17 @@ def values(release: str, installation: Installation, contracts: Sequence[Contrac
     return make(installation, contracts, addresses(installation)) if make else {}
 
 
-def _foundation(installation: Installation, contracts: Sequence[Contract], _at: Addresses) -> Json:
+def _foundation(installation: Installation, contracts: Sequence[Contract], at: Addresses) -> Json:
     sources = [source.postgresql or source.mongodb for contract in contracts for source in contract.sources]
     outside = any(each is not None and each.uri_env is not None for each in sources)
     return {
         "policies": network.policies(installation, sources_outside=outside),
         "secrets": secrets.secrets(installation),
+        "installation": {
+            "name": dagster.INSTALLATION,
+            "endpoints": endpoints(at, engines.on_ksqldb(installation, contracts)),
+            "told": installation.model_dump(mode="json", exclude_unset=True),
+        },
     }
 
 
@@ -179,6 +184,8 @@ def endpoints(at: Addresses, on_ksqldb: Sequence[str] = ()) -> Json:
         "zookeeper": at.zookeeper,
         "pinot_controller": at.pinot_controller,
         "pinot_broker": at.pinot_broker,
+        "pinot_user": at.pinot_user,
+        "rest_proxy": at.rest_proxy,
         "ksqldb": [at.ksqldb],
         "ksqldb_tables": list(on_ksqldb),
         "s3": at.s3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
 
@@ -33,6 +34,7 @@ _ONLY_FOR: Final[dict[str, str]] = {
     "mechanism": "kafka",
     "ca_secret": "kafka",
     "broker": "pinot",
+    "user": "pinot",
     "region": "minio",
 }
 
@@ -52,6 +54,8 @@ class External(_Model):
     """The Secret with Kafka's `ca.crt`, unless a public authority signed it."""
     broker: str = ""
     """The URL of Pinot's broker; `address` is its controller's."""
+    user: str = ""
+    """Our processes' user, whose password is in the Secret `pinot-users` under that name; none if Pinot asks nobody."""
     region: str = "us-east-1"
 
 
@@ -80,6 +84,8 @@ class Installation(_Model):
     """Where our image is, and where Connect's is pushed to; the default is nowhere."""
     tag: str = "latest"
     storage_class: str = ""
+    chart_repository: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
+    """The URL of a repository with all of the public charts, such as a mirror; else each comes from its own."""
     visitors: tuple[str, ...] = ()
     """Namespaces whose pods may reach what people use: Pinot's broker, MinIO, Dagster, Lenses."""
     external: dict[System, External] = {}
@@ -100,6 +106,16 @@ class Installation(_Model):
     def ours(self, system: System) -> bool:
         """Whether it is for us to install a system."""
         return system not in self.external
+
+    @classmethod
+    def of_this_cluster(cls) -> Self | None:
+        """The installation that we are part of, in the file that `DROPLESS_INSTALLATION` names; None without it.
+
+        Raises:
+            DroplessError: it cannot be read, or says something that is not understood; one sentence.
+        """
+        path = os.environ.get("DROPLESS_INSTALLATION")
+        return cls.load(Path(path)) if path else None
 
     @classmethod
     def load(cls, path: Path) -> Self:

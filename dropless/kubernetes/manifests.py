@@ -1,4 +1,4 @@
-"""Rendered manifests as resources of a plan: each property on a path of its own, and no secret among them."""
+"""Rendered manifests as properties of a plan: each on a path of its own, and no secret among them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Any, Final
 import yaml
 
 from dropless.kubernetes.quantity import plain
-from dropless.plan import Resource
 
 Json = Any
 Manifest = Mapping[str, Any]
-
-KIND: Final = "manifest"
 
 # Kinds that no namespace holds, of those that charts bring.
 _CLUSTER_WIDE: Final = frozenset(
@@ -67,24 +64,6 @@ def reference(manifest: Manifest, namespace: str) -> Reference:
     metadata = manifest["metadata"]
     place = None if manifest["kind"] in _CLUSTER_WIDE else metadata.get("namespace", namespace)
     return Reference(manifest["apiVersion"], manifest["kind"], metadata["name"], place)
-
-
-def resource(release: str, manifest: Manifest, namespace: str) -> Resource:
-    """A manifest as one thing that must exist."""
-    which = reference(manifest, namespace)
-    hints = {
-        "api_version": which.api_version,
-        "kind": which.kind,
-        "name": which.name,
-        "namespace": which.namespace,
-    }
-    return Resource(release, KIND, which.id, properties(manifest), hints)
-
-
-def of(desired: Resource) -> Reference:
-    """Which object a resource stands for."""
-    hints = desired.hints
-    return Reference(hints["api_version"], hints["kind"], hints["name"], hints["namespace"])
 
 
 def properties(manifest: Manifest) -> dict[str, Json]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final, Literal
 
+from dropless.errors import DroplessError
 from dropless.kubernetes.installation import Installation, System
 
 OURS: Final = ""
@@ -188,10 +189,44 @@ RELEASES: Final = (
 
 
 def releases(installation: Installation) -> tuple[Release, ...]:
-    """Those of an installation, in the order of installation."""
-    return tuple(
+    """Those of an installation, in the order of installation; public charts come from its mirror, if it has one."""
+    chosen = [
         each for each in RELEASES if not each.systems or any(installation.ours(system) for system in each.systems)
-    )
+    ]
+    mirror = installation.chart_repository
+    return tuple(replace(each, repository=mirror) if mirror and not each.ours else each for each in chosen)
+
+
+def named(installation: Installation, name: str | None) -> list[Release]:
+    """The release of that name; all without one.
+
+    Raises:
+        DroplessError: the installation has none; the sentence lists them.
+    """
+    found = [each for each in releases(installation) if name in {None, each.name}]
+    if not found:
+        known = ", ".join(each.name for each in releases(installation))
+        raise DroplessError(f"This installation has no release {name!r}; it has {known}.")
+    return found
+
+
+def provisionable(installation: Installation, system: str) -> list[Release]:
+    """Those of a system that Dagster installs from inside the cluster.
+
+    A person outside installs the operators, which bring kinds for the whole cluster, the foundation, which has
+    Dagster's own permissions, and Dagster.
+    """
+    outside = {"foundation", "dagster"}
+    return [
+        each
+        for each in releases(installation)
+        if each.namespace == "systems" and each.name not in outside and system_of(each) == system
+    ]
+
+
+def system_of(release: Release) -> str:
+    """The system that a release is shown under, by the name of its asset."""
+    return next(iter(release.systems), release.name).replace("-", "_")
 
 
 def namespace(release: Release, installation: Installation) -> str:

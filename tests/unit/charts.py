@@ -9,12 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from specified import environment, one
+
 from dropless.contract import Contract, load_contracts
 from dropless.kubernetes.installation import Installation
 from dropless.kubernetes.releases import RELEASES, releases
 from dropless.settings import PROJECT, Settings
 from local_stack.helm import tools
 from resources.helm import Helm, Rendered, render
+
+__all__ = ["environment", "one"]
 
 Manifest = Mapping[str, Any]
 
@@ -63,22 +67,9 @@ def manifests(of: Mapping[str, Rendered]) -> list[Manifest]:
     return [manifest for each in of.values() for manifest in each.manifests or ()]
 
 
-def one(of: Rendered, kind: str, name: str | None = None) -> Manifest:
-    """The object of a kind and name in a release."""
-    found = [each for each in of.manifests or () if each["kind"] == kind and name in {None, each["metadata"]["name"]}]
-    assert len(found) == 1, f"{len(found)} {kind} {name}"
-    return found[0]
-
-
 def pod_templates(of: Manifest) -> Iterator[Manifest]:
     if of["kind"] in {"Deployment", "StatefulSet"}:
         yield of["spec"]["template"]
-
-
-def environment(template: Manifest) -> dict[str, Any]:
-    """The variables of a pod's one container; a reference to a Secret as itself."""
-    (container,) = template["spec"]["containers"]
-    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
 
 
 OUR_CHARTS = sorted(each.name for each in RELEASES if each.ours)

@@ -1,5 +1,6 @@
 """Each row of the specification's tables must reach every configuration of its layer."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,6 @@ def test_internal_topics_have_three_replicas(endpoints: Endpoints) -> None:
 
 
 def test_security_reaches_every_client(endpoints: Endpoints) -> None:
-    from dataclasses import replace
-
     secured = replace(endpoints, kafka_security=(("security.protocol", "SASL_SSL"),))
     for config in (
         durability.admin_client(secured),
@@ -81,6 +80,22 @@ def test_security_reaches_every_client(endpoints: Endpoints) -> None:
         assert worker[f"{prefix}security.protocol"] == "SASL_SSL"
     assert durability.pinot_stream(secured)["security.protocol"] == "SASL_SSL"
     assert "SASL_SSL" in durability.registry_storage(secured).values()
+
+
+def test_no_password_is_in_a_table_or_a_servers_configuration(endpoints: Endpoints) -> None:
+    login = {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "dagster",
+        "sasl.password": "kept",
+        "ssl.ca.location": "/ours/ca.crt",
+    }
+    secured = replace(endpoints, kafka_security=tuple(login.items()))
+    stream = durability.pinot_stream(secured)
+    assert stream["sasl.jaas.config"] == "${KAFKA_JAAS_CONFIG}"
+    assert (stream["sasl.mechanism"], stream["ssl.truststore.type"]) == ("SCRAM-SHA-512", "PEM")
+    for config in (stream, durability.connect_worker(secured), durability.registry_storage(secured)):
+        assert not {"kept", "dagster", "/ours/ca.crt"} & set(config.values())
 
 
 def test_a_late_end_of_transaction_cannot_meet_a_later_one(endpoints: Endpoints) -> None:

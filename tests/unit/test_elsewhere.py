@@ -11,13 +11,16 @@ import pytest
 from contracts import SENSORS, contract, endpoints, orders
 
 from dropless import desired
+from dropless.endpoints import Endpoints
 from dropless.ksqldb.inexpressible import Inexpressible
 from dropless.kubernetes.addresses import addresses
 from dropless.kubernetes.engines import on_ksqldb, unfit
 from dropless.kubernetes.generated import endpoints as told
 from dropless.kubernetes.generated import values
 from dropless.kubernetes.installation import Installation
+from dropless.kubernetes.releases import provisionable, releases
 from dropless.settings import Settings, Topology
+from pipeline_assets import platform
 from pipeline_assets.definitions import definitions
 from resources.installed import known, processes
 
@@ -44,7 +47,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "visits" / "defs.yaml").write_text(TABLE)
     file = tmp_path / "endpoints.json"
     file.write_text(json.dumps(told(addresses(Installation()), ["visits"]) | {"secrets": str(tmp_path)}))
-    (tmp_path / "kafka_password").write_text("kept\n")
+    for name in ("kafka_password", "pinot_pipeline"):
+        (tmp_path / name).write_text("kept\n")
     monkeypatch.setenv("DROPLESS_CONTRACTS", str(folder))
     monkeypatch.setenv("DROPLESS_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("DROPLESS_ENDPOINTS", str(file))
@@ -71,6 +75,39 @@ def test_dagster_makes_no_process_there_and_watches_the_systems_all_the_same(els
     assert ("platform/kafka", "answers") in checks
     assert ("platform/kafka", "processes_stay_up") not in checks
     assert ("visits/union_queries", "plan_is_empty") in checks
+
+
+def test_on_a_cluster_that_is_ours_dagster_installs_the_releases(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "installation.yaml"
+    file.write_text("{size: laptop, external: {minio: {address: 'https://s3.example'}}}")
+    monkeypatch.setenv("DROPLESS_INSTALLATION", str(file))
+    repository = definitions().get_repository_def()
+    made = {key.to_user_string() for key in repository.asset_graph.materializable_asset_keys}
+    assert {"platform/kafka", "platform/rest_proxy", "platform/pipeline", "topic/rest.probe"} <= made
+    assert "platform/minio" not in made
+    checks = {(key.asset_key.to_user_string(), key.name) for key in repository.asset_graph.asset_check_keys}
+    assert {("platform/kafka", "plan_is_empty"), ("platform/rest_proxy", "a_record_goes_through")} <= checks
+
+
+def test_every_release_but_those_for_a_person_is_some_assets():
+    told = Installation()
+    named = {system.name for system in (*platform.SYSTEMS, *platform.ON_KUBERNETES)}
+    inside = {each.name for name in named for each in provisionable(told, name)}
+    assert {each.name for each in releases(told)} - inside == {
+        "foundation",
+        "strimzi-operator",
+        "postgresql-operator",
+        "mongodb-operator",
+        "dagster",
+    }
+
+
+def test_pinots_password_is_read_where_pinot_asks_for_one(elsewhere: Path, tmp_path: Path):
+    settings = Settings(tmp_path, tmp_path, elsewhere, 17000, Topology.COMPACT)
+    assert Endpoints.load(settings).pinot_login == ("pipeline", "kept")
+    assert Endpoints.local(settings).pinot_login is None
 
 
 def test_there_is_no_process_to_plan(elsewhere: Path, tmp_path: Path):

@@ -13,6 +13,7 @@ from dropless.kubernetes import manifests
 from dropless.kubernetes.manifests import Reference
 from dropless.kubernetes.quantity import heap, parse, plain
 from dropless.plan import Action, Plan, plan
+from resources.helm import Deployed
 from resources.kubernetes import desired, observe
 
 
@@ -51,9 +52,17 @@ def _defaulted(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest
 
 
-def planned(cluster: Remembered) -> Plan:
-    wanted = desired(list(installed().values()))
-    return plan(wanted, observe(cluster, wanted))
+def planned(cluster: Remembered, *, helm: str | None = "deployed", before: tuple[Any, ...] = ()) -> Plan:
+    """Of all releases, where Helm has them in a state, with objects of which charts no longer know."""
+    wanted, found = [], {}
+    for rendered in installed().values():
+        release = desired(rendered)
+        wanted.append(release)
+        deployed = Deployed(helm, 1, (*(rendered.manifests or ()), *before)) if helm else None
+        seen = observe(cluster, rendered, release, deployed)
+        if seen:
+            found[release.id] = seen
+    return plan(wanted, found)
 
 
 @pytest.fixture
@@ -65,14 +74,36 @@ def test_nothing_is_to_do_when_everything_is_there(cluster: Remembered) -> None:
     assert planned(cluster).as_json() == []
 
 
-def test_a_missing_object_is_created(cluster: Remembered) -> None:
+def test_a_missing_object_is_a_difference_of_its_release(cluster: Remembered) -> None:
     del cluster.objects["KafkaNodePool.kafka.strimzi.io/dropless/brokers"]
     (change,) = planned(cluster).changes
-    assert change.action is Action.CREATE
-    assert change.desired.id == "manifest:KafkaNodePool.kafka.strimzi.io/dropless/brokers"
-    assert ("spec/replicas", 3) in {
-        (each.path, each.after) for each in change.properties if each.path == "spec/replicas"
+    assert (change.action, change.desired.id) == (Action.UPDATE, "release:kafka")
+    path = "objects/KafkaNodePool.kafka.strimzi.io/dropless/brokers/spec/replicas"
+    assert (path, None, 3) in {
+        (each.path, each.before, each.after) for each in change.properties if each.path.endswith("replicas")
     }
+
+
+def test_a_release_of_which_nothing_is_there_is_created(cluster: Remembered) -> None:
+    cluster.objects.clear()
+    assert {each.action for each in planned(cluster, helm=None).changes} == {Action.CREATE}
+
+
+def test_what_helm_did_not_finish_is_a_difference(cluster: Remembered) -> None:
+    states = {
+        each.path: each.before for change in planned(cluster, helm="failed").changes for each in change.properties
+    }
+    assert states == {"state": "failed"}
+
+
+def test_what_a_chart_no_longer_has_is_told_while_it_is_there(cluster: Remembered) -> None:
+    old = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "old"}}
+    assert planned(cluster, before=(old,)).empty
+    cluster.objects["ConfigMap/dropless/old"] = old
+    changes = planned(cluster, before=(old,)).changes
+    assert ("zookeeper", [("beyond", ["ConfigMap/dropless/old"], [])]) in [
+        (each.desired.name, [(one.path, one.before, one.after) for one in each.properties]) for each in changes
+    ]
 
 
 def test_each_difference_has_its_own_path(cluster: Remembered) -> None:
@@ -85,12 +116,13 @@ def test_each_difference_has_its_own_path(cluster: Remembered) -> None:
     kafka = cluster.objects["Kafka.kafka.strimzi.io/dropless/kafka"]["spec"]["kafka"]
     kafka["config"]["min.insync.replicas"] = 1
     found = {each.path: (each.before, each.after) for change in planned(cluster).changes for each in change.properties}
-    inside = "spec/template/spec/containers/ksqldb"
+    objects = "objects/StatefulSet.apps/dropless/ksqldb/spec"
+    inside = f"{objects}/template/spec/containers/ksqldb"
     assert found == {
-        "spec/replicas": (1, 2),
+        f"{objects}/replicas": (1, 2),
         f"{inside}/resources/limits/memory": ("4294967296", "10737418240"),
         f"{inside}/env/KSQL_KSQL_STREAMS_PROCESSING_GUARANTEE/value": ("at_least_once", "exactly_once_v2"),
-        "spec/kafka/config/min.insync.replicas": ("1", "2"),
+        "objects/Kafka.kafka.strimzi.io/dropless/kafka/spec/kafka/config/min.insync.replicas": ("1", "2"),
     }
 
 
@@ -99,7 +131,9 @@ def test_a_policy_that_was_narrowed_to_some_pods_is_a_difference(cluster: Rememb
         "matchLabels": {"app": "none"}
     }
     (change,) = planned(cluster).changes
-    assert change.desired.name == "NetworkPolicy.networking.k8s.io/dropless/nobody"
+    assert {each.path.split("/spec/")[0] for each in change.properties} == {
+        "objects/NetworkPolicy.networking.k8s.io/dropless/nobody"
+    }
 
 
 def test_what_others_added_is_left_alone(cluster: Remembered) -> None:
@@ -119,7 +153,7 @@ def test_passwords_are_neither_compared_nor_told(cluster: Remembered) -> None:
     rendered = [each for each in installed()["foundation"].manifests or () if each["kind"] == "Secret"]
     random = {value for each in rendered for key, value in each["data"].items() if key not in {"username", "rootUser"}}
     assert not [each for each in random if each in told]
-    everything = str([(each.properties, each.hints) for each in desired(list(installed().values()))])
+    everything = str([desired(each).properties for each in installed().values()])
     assert not [each for each in random if each in everything]
 
 

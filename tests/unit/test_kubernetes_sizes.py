@@ -2,114 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from charts import environment, installed, one
+from specified import SEEN, SPECIFICATION, brokers, gigabytes
 
 from dropless.kubernetes import footprint, sizes
-from dropless.kubernetes.quantity import GIBIBYTE, heap, parse
-from dropless.kubernetes.values import at
+from dropless.kubernetes.quantity import GIBIBYTE, parse
 from resources.helm import Rendered
-
-# As the specification writes it: nodes, CPU from and to, and in GB the memory, the heap and the volumes of a node.
-SPECIFICATION: dict[str, dict[str, Any]] = {
-    "zookeeper": {"nodes": 3, "cpu": (2, 4), "memory": 16, "volumes": [256, 1024]},
-    "kafka": {"nodes": 3, "cpu": (6, 6), "memory": 32, "volumes": [1024] * 6},
-    "schema-registry": {"nodes": 2, "cpu": (2, 4), "heap": 1},
-    "kafka-connect": {"nodes": 2, "cpu": (2, 4), "heap": 2},
-    "rest-proxy": {"nodes": 2, "cpu": (16, 16), "buffers": {"producer": 0.5, "consumer": 0.015625}},
-    "ksqldb": {"nodes": 2, "cpu": (2, 2), "memory": 10, "volumes": [128]},
-    "postgresql": {"nodes": 1, "cpu": (2, 2)},
-    "mongodb": {"nodes": 1, "cpu": (2, 2)},
-    "pinot": {"nodes": 3, "cpu": (2, 4)},
-    "minio": {"nodes": 2, "cpu": (2, 2)},
-    "lenses": {"nodes": 2, "cpu": (2, 2)},
-}
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A system's nodes, as what is rendered has them."""
-
-    nodes: int
-    resources: Any
-    heap: int | None = None
-    volumes: tuple[str, ...] = ()
-    buffers: tuple[tuple[str, str], ...] = ()
-
-
-def _workload(kind: str, heap_variable: str) -> Callable[[dict[str, Rendered], str], Seen]:
-    def see(of: dict[str, Rendered], name: str) -> Seen:
-        spec = one(of[name], kind, name)["spec"]
-        (container,) = spec["template"]["spec"]["containers"]
-        claims = [each["spec"]["resources"]["requests"]["storage"] for each in spec.get("volumeClaimTemplates", [])]
-        variables = environment(spec["template"])
-        buffers = {
-            "producer": variables.get("KAFKA_REST_PRODUCER_BUFFER_MEMORY"),
-            "consumer": variables.get("KAFKA_REST_CONSUMER_REQUEST_MAX_BYTES"),
-        }
-        found = tuple((name, value) for name, value in buffers.items() if value)
-        return Seen(spec["replicas"], container["resources"], heap(variables[heap_variable]), tuple(claims), found)
-
-    return see
-
-
-def _brokers(of: dict[str, Rendered], _name: str) -> Seen:
-    spec = one(of["kafka"], "KafkaNodePool", "brokers")["spec"]
-    assert spec["roles"] == ["broker"]
-    assert {each["type"] for each in spec["storage"]["volumes"]} == {"persistent-claim"}
-    volumes = tuple(each["size"] for each in spec["storage"]["volumes"])
-    return Seen(spec["replicas"], spec["resources"], heap(f"-Xmx{spec['jvmOptions']['-Xmx']}"), volumes)
-
-
-def _connect(of: dict[str, Rendered], _name: str) -> Seen:
-    spec = one(of["kafka"], "KafkaConnect")["spec"]
-    return Seen(spec["replicas"], spec["resources"], heap(f"-Xmx{spec['jvmOptions']['-Xmx']}"))
-
-
-def _postgresql(of: dict[str, Rendered], name: str) -> Seen:
-    spec = one(of[name], "Cluster", name)["spec"]
-    return Seen(spec["instances"], spec["resources"])
-
-
-def _mongodb(of: dict[str, Rendered], name: str) -> Seen:
-    spec = one(of[name], "MongoDBCommunity", name)["spec"]
-    containers = {each["name"]: each for each in spec["statefulSet"]["spec"]["template"]["spec"]["containers"]}
-    return Seen(spec["members"], containers["mongod"]["resources"])
-
-
-def _pinot(of: dict[str, Rendered], name: str) -> Seen:
-    return Seen(at(of[name].values, "server.replicaCount"), at(of[name].values, "server.resources"))
-
-
-def _minio(of: dict[str, Rendered], name: str) -> Seen:
-    assert of[name].values["pools"] == 1
-    return Seen(of[name].values["replicas"], of[name].values["resources"])
-
-
-def _lenses(of: dict[str, Rendered], _name: str) -> Seen:
-    parts = [of[name].values["resources"] for name in ("lenses-hq", "lenses-agent")]
-    (cpu,) = {(each["requests"]["cpu"], each["limits"]["cpu"]) for each in parts}
-    return Seen(len(parts), {"requests": {"cpu": cpu[0]}, "limits": {"cpu": cpu[1]}})
-
-
-SEEN: dict[str, Callable[[dict[str, Rendered], str], Seen]] = {
-    "zookeeper": _workload("StatefulSet", "JVMFLAGS"),
-    "kafka": _brokers,
-    "schema-registry": _workload("Deployment", "SCHEMA_REGISTRY_HEAP_OPTS"),
-    "kafka-connect": _connect,
-    "rest-proxy": _workload("Deployment", "KAFKAREST_HEAP_OPTS"),
-    "ksqldb": _workload("StatefulSet", "KSQL_HEAP_OPTS"),
-    "postgresql": _postgresql,
-    "mongodb": _mongodb,
-    "pinot": _pinot,
-    "minio": _minio,
-    "lenses": _lenses,
-}
 
 
 def test_the_table_holds_every_row_of_the_specification() -> None:
@@ -118,10 +19,10 @@ def test_the_table_holds_every_row_of_the_specification() -> None:
         said = SPECIFICATION[row.service]
         assert row.nodes == said["nodes"]
         assert tuple(map(int, row.cpu)) == said["cpu"]
-        assert _gigabytes(row.memory) == said.get("memory")
-        assert _gigabytes(row.heap) == said.get("heap")
-        assert [_gigabytes(each.size) for each in row.volumes for _ in range(each.number)] == said.get("volumes", [])
-        assert {name: _gigabytes(size) for name, size in row.buffers} == said.get("buffers", {})
+        assert gigabytes(row.memory) == said.get("memory")
+        assert gigabytes(row.heap) == said.get("heap")
+        assert [gigabytes(each.size) for each in row.volumes for _ in range(each.number)] == said.get("volumes", [])
+        assert {name: gigabytes(size) for name, size in row.buffers} == said.get("buffers", {})
 
 
 @pytest.mark.parametrize("service", SPECIFICATION)
@@ -140,7 +41,7 @@ def test_each_node_has_its_cpus(service: str) -> None:
 def test_each_node_has_its_memory(service: str) -> None:
     resources = SEEN[service](installed(), service).resources
     # Asked for and bounded alike: a node never lends what a broker or a JVM counts on.
-    assert [_gigabytes(resources[each]["memory"]) for each in ("requests", "limits")] == [
+    assert [gigabytes(resources[each]["memory"]) for each in ("requests", "limits")] == [
         SPECIFICATION[service]["memory"]
     ] * 2
 
@@ -154,12 +55,12 @@ def test_each_node_has_its_heap(service: str) -> None:
 @pytest.mark.parametrize("service", [name for name, row in SPECIFICATION.items() if "volumes" in row])
 def test_each_node_has_its_volumes(service: str) -> None:
     seen = SEEN[service](installed(), service)
-    assert sorted(map(_gigabytes, seen.volumes)) == sorted(SPECIFICATION[service]["volumes"])
+    assert sorted(map(gigabytes, seen.volumes)) == sorted(SPECIFICATION[service]["volumes"])
 
 
 def test_the_rest_proxy_has_its_buffers() -> None:
     seen = SEEN["rest-proxy"](installed(), "rest-proxy")
-    assert {name: _gigabytes(size) for name, size in seen.buffers} == SPECIFICATION["rest-proxy"]["buffers"]
+    assert {name: gigabytes(size) for name, size in seen.buffers} == SPECIFICATION["rest-proxy"]["buffers"]
 
 
 @pytest.mark.parametrize("size", ["seed", "laptop"])
@@ -194,8 +95,8 @@ def test_a_laptop_of_12_gb_is_enough() -> None:
     assert everything.disk <= 60 * GIBIBYTE
 
 
-def test_a_laptop_keeps_three_brokers() -> None:
-    assert _brokers(installed("laptop"), "kafka").nodes == 3
+def test_a_laptop_keeps_threebrokers() -> None:
+    assert brokers(installed("laptop"), "kafka").nodes == 3
 
 
 def test_what_the_specifications_sizes_cost() -> None:
@@ -212,7 +113,3 @@ def _footprint(each: Rendered) -> footprint.Footprint:
         if each.manifests is None
         else footprint.of_manifests(each.manifests)
     )
-
-
-def _gigabytes(text: str | None) -> float | None:
-    return None if text is None else float(parse(text) / GIBIBYTE)

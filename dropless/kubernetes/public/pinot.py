@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath as Path
 from typing import Any, Final
 
 from dropless.contract import Contract
+from dropless.durability import PINOT_AUTHORITY, PINOT_JAAS
 from dropless.kubernetes.addresses import Addresses
 from dropless.kubernetes.installation import Installation
 from dropless.names import PINOT_BUCKET
@@ -58,7 +60,7 @@ def values(installation: Installation, _contracts: Sequence[Contract], at: Addre
     ]
     users = [_variable(variable, SECRET, user) for user, variable in USERS.items()]
     token = [_variable(TOKEN, SECRET, "pipelineToken")]
-    kafka = [_variable("KAFKA_JAAS_CONFIG", at.kafka.client("pinot")["userSecret"], "sasl.jaas.config")]
+    kafka = [_variable(PINOT_JAAS, at.kafka.client("pinot")["userSecret"], "sasl.jaas.config")]
     persistence = _authority(at.kafka.ca_secret)
     return {
         "zookeeper": {"urlOverride": f"{at.zookeeper}/pinot"},
@@ -84,7 +86,7 @@ def _authority(secret: str) -> Json:
         return {}
     return {
         "extraVolumes": [{"name": "kafka-ca", "secret": {"secretName": secret}}],
-        "extraVolumeMounts": [{"name": "kafka-ca", "mountPath": "/mnt/kafka-ca", "readOnly": True}],
+        "extraVolumeMounts": [{"name": "kafka-ca", "mountPath": str(Path(PINOT_AUTHORITY).parent), "readOnly": True}],
     }
 
 

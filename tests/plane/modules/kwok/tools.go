@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools names what is built, so that `go mod tidy` keeps its modules.
+package tools
+
+import _ "sigs.k8s.io/kwok/cmd/kwok"
