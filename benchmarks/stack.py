@@ -15,8 +15,9 @@ from dropless.desired.storage import buckets, s3_users
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings, Topology
 from local_stack.install import install
+from resources.adapters import adapters
 from resources.platform import LocalPlatform
-from resources.provisioning import adapters, provision
+from resources.provisioning import provision
 
 HEALTHY_SECONDS: Final = 240.0
 FIRST_PORT: Final = "29000"

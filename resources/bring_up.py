@@ -12,8 +12,9 @@ from dropless.endpoints import Endpoints
 from dropless.settings import Settings
 from local_stack.commands import end_all
 from local_stack.systems import NEEDS
+from resources.adapters import adapters
 from resources.platform import LocalPlatform
-from resources.provisioning import adapters, provision
+from resources.provisioning import provision
 
 Report = Callable[[str, str | None], None]
 """Told a system's name, and what its probe says once it is healthy; None when it is being started."""

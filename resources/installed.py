@@ -9,7 +9,7 @@ from dropless.endpoints import Endpoints
 from dropless.plan import Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
-from resources.kinds import adapters
+from resources.adapters import adapters
 from resources.platform import LocalPlatform
 from resources.topic_admin import MOVE_BYTES_PER_SECOND
 

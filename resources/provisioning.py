@@ -12,14 +12,13 @@ from dropless.desired import running
 from dropless.errors import DroplessError, Unsafe
 from dropless.plan import Change, Plan, Resource
 from resources.adapter import Adapter, Destructive, Gradual, Pausing, Progress
-from resources.kinds import ORDER, VALIDATED_AGAINST, adapter_of, adapters, by_kind, counted
+from resources.kinds import ORDER, VALIDATED_AGAINST, adapter_of, by_kind, counted
 from resources.restarts import restarted, restarts
 from resources.survey import Survey, check, held, preview, refusals, survey
 
 __all__ = [
     "ORDER",
     "Survey",
-    "adapters",
     "by_kind",
     "check",
     "held",

@@ -49,7 +49,7 @@ def plan(
 
     Example: [bold]dropless kubernetes plan --context staging[/]
     """
-    from dropless.cli.provisioning import show  # noqa: PLC0415 - read only when asked for
+    from dropless.cli.changes import show  # noqa: PLC0415 - read only when asked for
     from resources.provisioning import survey  # noqa: PLC0415 - the same
 
     told = installation_of(installation, laptop=laptop, namespace=namespace)
@@ -98,7 +98,7 @@ def install(
     minutes: float = MINUTES,
 ) -> None:
     """Bring a cluster to what an installation says, and print what was changed."""
-    from dropless.cli.provisioning import show  # noqa: PLC0415 - read only when asked for
+    from dropless.cli.changes import show  # noqa: PLC0415 - read only when asked for
     from resources.provisioning import Survey, provision  # noqa: PLC0415 - the same
 
     console = Console(stderr=True, highlight=False)

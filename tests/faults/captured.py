@@ -16,7 +16,8 @@ from dropless.contract import Contract
 from dropless.declared import declared
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
-from resources.provisioning import adapters, provision
+from resources.adapters import adapters
+from resources.provisioning import provision
 from resources.waiting import until
 
 CONTRACT = """

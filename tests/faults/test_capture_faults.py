@@ -26,7 +26,8 @@ from dropless.endpoints import Endpoints
 from dropless.errors import Unreachable
 from dropless.records import headers
 from dropless.settings import Settings
-from resources.provisioning import adapters, preview
+from resources.adapters import adapters
+from resources.provisioning import preview
 
 SEED = int(os.environ.get("DROPLESS_FAULT_SEED", "1"))
 LONG = os.environ.get("DROPLESS_FAULTS") == "all"

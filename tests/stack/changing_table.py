@@ -35,8 +35,9 @@ from dropless.processes import OwnProcess, own_processes
 from dropless.reconciliation import newest
 from dropless.settings import Settings
 from resources.adapter import Adapter
+from resources.adapters import adapters
 from resources.audit import Report, audit
-from resources.provisioning import adapters, preview, provision
+from resources.provisioning import preview, provision
 from resources.replay import Outcome, replay
 from resources.waiting import until
 

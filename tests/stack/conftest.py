@@ -16,7 +16,7 @@ from dropless.contract import load_contracts
 from dropless.endpoints import Endpoints
 from dropless.plan import Resource
 from dropless.settings import Settings
-from resources.provisioning import adapters
+from resources.adapters import adapters
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,9 @@ from dropless.plan import Action, Change, Plan, Resource
 from dropless.settings import Settings
 from dropless.union.ledger import Finding
 from resources.adapter import Adapter
+from resources.adapters import adapters
 from resources.audit import audit
-from resources.provisioning import adapters, preview, provision, survey
+from resources.provisioning import preview, provision, survey
 from resources.waiting import until
 
 pytestmark = pytest.mark.timeout(600)

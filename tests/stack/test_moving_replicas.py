@@ -14,9 +14,10 @@ from differing import differences
 
 from dropless import durability
 from dropless.plan import Resource
+from resources.adapters import adapters
 from resources.cluster import ClusterView
 from resources.committed import CommittedReader
-from resources.provisioning import adapters, preview, provision
+from resources.provisioning import preview, provision
 from resources.waiting import until
 
 

@@ -31,9 +31,10 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.plan import Action, Resource
 from local_stack.systems import stop_waves
+from resources.adapters import adapters
 from resources.bring_up import start_all
 from resources.platform import LocalPlatform
-from resources.provisioning import adapters, check, preview, provision
+from resources.provisioning import check, preview, provision
 from resources.waiting import until
 
 

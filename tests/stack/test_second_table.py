@@ -23,7 +23,8 @@ from dropless.desired.servers import secret_of
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.settings import Settings
-from resources.provisioning import adapters, preview, provision
+from resources.adapters import adapters
+from resources.provisioning import preview, provision
 from resources.waiting import until
 
 FOUR = """

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dropless.cli.provisioning import show, trees
+from dropless.cli.changes import show, trees
 from dropless.contract import ColumnType, SchemaPolicy
 from dropless.contract.proposal import Proposal
 from dropless.desired import running
