@@ -16,7 +16,6 @@ from typing import Final
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
@@ -32,6 +31,7 @@ from dropless.declared import declared
 from dropless.desired import topics
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from dropless.group_admin import GroupAdmin
 from dropless.records import origin
 from dropless.settings import LOOPBACK, Settings
 from dropless.union.outcome import Row
@@ -229,17 +229,12 @@ class Lab:
 
     def set_back(self, to: Mapping[Partition, int]) -> None:
         """Set the union's group to these offsets, once nobody is in it any more."""
-        places = [TopicPartition(*place, offset) for place, offset in to.items()]
+        groups = GroupAdmin(self.endpoints)
 
         def missing() -> str | None:
-            request = [ConsumerGroupTopicPartitions(self.group, places)]
-            try:
-                answer = self._admin.alter_consumer_group_offsets(request)[self.group].result(2 * REQUEST_SECONDS)
-            except KafkaException as error:
-                # A static member that has ended is in the group until its session is over.
-                return f"{error.args[0].str()}."
-            errors = [each.error.str() for each in answer.topic_partitions or [] if each.error]
-            return f"{errors[0]}." if errors else None
+            # A static member that has ended is in the group until its session is over.
+            refused = groups.commit(self.group, to)
+            return next((f"{place[0]}-{place[1]}: {why}." for place, why in refused.items()), None)
 
         until("The union's group", missing, 60)
 

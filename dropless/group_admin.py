@@ -91,6 +91,25 @@ class GroupAdmin:
 
         return self._ask("tell the offsets of groups", ask) if groups else {}
 
+    def commit(self, group: str, offsets: Mapping[Position, int]) -> dict[Position, str]:
+        """Commit these offsets for a group of which nobody is a member; what was refused, and why."""
+        # kafka-python makes every command start later.
+        from kafka import TopicPartition  # noqa: PLC0415
+        from kafka.errors import NoError  # noqa: PLC0415
+        from kafka.structs import OffsetAndMetadata  # noqa: PLC0415
+
+        wanted = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
+
+        def ask(client: KafkaAdminClient) -> dict[Position, str]:
+            answered = client.alter_group_offsets(group, wanted)
+            return {
+                (place.topic, place.partition): str(error)
+                for place, error in answered.items()
+                if not (error is NoError or isinstance(error, NoError))
+            }
+
+        return self._ask("set the offsets of a group", ask)
+
     def _ask(self, doing: str, ask: Callable[[KafkaAdminClient], Answer]) -> Answer:
         # kafka-python makes every command start later.
         from kafka.errors import KafkaError  # noqa: PLC0415
