@@ -55,6 +55,8 @@ class Endpoints:
     rest_proxy: str = ""
     # How many servers keep each row of a Pinot table.
     pinot_replicas: int = 1
+    # What a table's configuration may say.
+    pinot_version: str = "0.11"
     # Pinot's user, whose password is the file `pinot_<user>`; none where Pinot asks nobody.
     pinot_user: str = ""
 

@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from dropless import durability
+from dropless.desired.pinot import stream_of
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Unreachable
 from dropless.invariants import Client, Connector, PinotStream, Worker, texts, under
@@ -107,7 +108,7 @@ class ServerClients:
         config = self._pinot.call(f"show table {table!r}", "GET", path, params=parameters).json().get("REALTIME")
         if not config:
             raise DroplessError(f"Pinot has no table {table!r}: provision it.")
-        return PinotStream(table, texts(config["tableIndexConfig"]["streamConfigs"]), durability.pinot_layer())
+        return PinotStream(table, texts(stream_of(config)), durability.pinot_layer())
 
     def _running(self, system: str) -> list[ProcessStatus]:
         found = [each for each in self._platform.status() if each.system == system]

@@ -1,7 +1,11 @@
-"""The Pinot schema and real-time table (Pinot 0.11) of a unified table."""
+"""The Pinot schema and real-time table of a unified table, for 0.11 and for 1.4 and later.
+
+No server of 1.x has seen a table of ours: what it says is from the public documentation and its source.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from dropless import durability, names
@@ -78,24 +82,36 @@ def pinot_tables(contract: Contract, endpoints: Endpoints) -> list[Resource]:
         "segmentPartitionConfig": {
             "columnPartitionMap": {"_key": {"functionName": "Murmur", "numPartitions": contract.partitions}}
         },
-        "streamConfigs": _stream(contract, endpoints),
     }
+    ingestion: dict[str, Any] = {"transformConfigs": _transforms(contract)}
+    segments: dict[str, Any] = {
+        "schemaName": contract.name,
+        "timeColumnName": contract.time_column,
+        "replication": str(endpoints.pinot_replicas),
+        "replicasPerPartition": str(endpoints.pinot_replicas),
+    }
+    upsert: dict[str, Any] = {"mode": "FULL"}
+    stream = _stream(contract, endpoints)
+    if endpoints.pinot_version.startswith("0."):
+        indexing["streamConfigs"] = stream
+        upsert["comparisonColumn"] = "_position"
+    else:
+        # A key that is deleted is gone from every answer, and an answer sees one state of all partitions.
+        upsert |= {"comparisonColumns": ["_position"], "deleteRecordColumn": "_deleted", "consistencyMode": "SNAPSHOT"}
+        # Rows go on coming while a segment is built; until it is stored, other servers fetch it from who has it.
+        segments["peerSegmentDownloadScheme"] = "http"
+        ingestion["streamIngestionConfig"] = {"streamConfigMaps": [stream], "pauselessConsumptionEnabled": True}
+        # A time outside 1971 to 2071 would stop the consumption of its partition for ever.
+        ingestion["segmentTimeValueCheck"] = False
     table = {
         "tableName": contract.name,
         "tableType": "REALTIME",
-        "segmentsConfig": {
-            "schemaName": contract.name,
-            "timeColumnName": contract.time_column,
-            "replication": str(endpoints.pinot_replicas),
-            "replicasPerPartition": str(endpoints.pinot_replicas),
-        },
+        "segmentsConfig": segments,
         "tenants": {"broker": "DefaultTenant", "server": "DefaultTenant"},
         "tableIndexConfig": indexing,
         "routing": {"instanceSelectorType": "strictReplicaGroup", "segmentPrunerTypes": ["partition"]},
-        "upsertConfig": {"mode": "FULL", "comparisonColumn": "_position"},
-        # From Pinot 1.x on also "segmentTimeValueCheck": False, or a time outside 1971 to 2071 stops the consumption of
-        # its partition for ever; 0.11 neither knows it nor looks at the times of a real-time segment.
-        "ingestionConfig": {"transformConfigs": _transforms(contract)},
+        "upsertConfig": upsert,
+        "ingestionConfig": ingestion,
         "metadata": {},
     }
     return [Resource("pinot", "pinot_table", contract.name, table)]
@@ -125,12 +141,20 @@ def _is_moment(column: Column) -> bool:
     return column.type.kind is Kind.TIMESTAMP
 
 
+def stream_of(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How a table's configuration says that it consumes: 0.11 has that in another place than 1.x."""
+    newer = table.get("ingestionConfig", {}).get("streamIngestionConfig")
+    found: Mapping[str, Any] = newer["streamConfigMaps"][0] if newer else table["tableIndexConfig"]["streamConfigs"]
+    return found
+
+
 def _stream(contract: Contract, endpoints: Endpoints) -> dict[str, str]:
+    plugin = "kafka20" if endpoints.pinot_version.startswith("0.") else "kafka30"
     return durability.pinot_stream(endpoints) | {
         "streamType": "kafka",
         "stream.kafka.topic.name": names.unified_topic(contract.name),
         "stream.kafka.consumer.type": "lowlevel",
-        "stream.kafka.consumer.factory.class.name": "org.apache.pinot.plugin.stream.kafka20.KafkaConsumerFactory",
+        "stream.kafka.consumer.factory.class.name": f"org.apache.pinot.plugin.stream.{plugin}.KafkaConsumerFactory",
         "stream.kafka.decoder.class.name": "org.apache.pinot.plugin.stream.kafka.KafkaJSONMessageDecoder",
         "stream.kafka.consumer.prop.auto.offset.reset": "smallest",
         "realtime.segment.flush.threshold.rows": str(FLUSH_ROWS),

@@ -8,6 +8,8 @@ from dropless.kubernetes.installation import Installation
 
 KAFKA_CA = "kafka-cluster-ca-cert"
 KAFKA_PORT = 9093
+# Of Pinot, as `helm_values` has them: each keeps every row.
+SERVERS = {"seed": 3, "laptop": 1}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Addresses:
     pinot_broker: str
     pinot_user: str
     """Of our processes; empty where an external Pinot asks for none."""
+    pinot_replicas: int
+    """How many of its servers keep each row."""
     s3: str
     s3_region: str
     dagster: str
@@ -87,6 +91,7 @@ def addresses(installation: Installation) -> Addresses:
         pinot_controller=of("pinot", service("pinot-controller", 9000)),
         pinot_broker=pinot.broker if pinot else service("pinot-broker", 8099),
         pinot_user=pinot.user if pinot else "pipeline",
+        pinot_replicas=pinot.replicas if pinot else SERVERS[installation.size],
         s3=of("minio", service("minio", 9000)),
         s3_region=store.region if store else "us-east-1",
         dagster=of("dagster", service("dagster-dagster-webserver", 80)),

@@ -18,6 +18,8 @@ Json = dict[str, Any]
 
 # 3.6.x loses rows when a worker is killed (debezium/dbz#1554): never older than 3.7.1.
 DEBEZIUM: Final = "3.7.1.Final"
+# As `helm_values/pinot.yaml` pins its image; an external one must be 1.4 or later, too.
+PINOT: Final = "1.5.1"
 CREDENTIALS: Final = {POSTGRESQL_SECRET: "postgresql-replication", MONGODB_SECRET: "mongodb-replication"}
 """By the name of a password's file: the Secret whose keys Connect's pods see as files."""
 
@@ -185,6 +187,8 @@ def endpoints(at: Addresses, on_ksqldb: Sequence[str] = ()) -> Json:
         "pinot_controller": at.pinot_controller,
         "pinot_broker": at.pinot_broker,
         "pinot_user": at.pinot_user,
+        "pinot_version": PINOT,
+        "pinot_replicas": at.pinot_replicas,
         "rest_proxy": at.rest_proxy,
         "ksqldb": [at.ksqldb],
         "ksqldb_tables": list(on_ksqldb),

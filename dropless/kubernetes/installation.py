@@ -35,6 +35,7 @@ _ONLY_FOR: Final[dict[str, str]] = {
     "ca_secret": "kafka",
     "broker": "pinot",
     "user": "pinot",
+    "replicas": "pinot",
     "region": "minio",
 }
 
@@ -56,6 +57,8 @@ class External(_Model):
     """The URL of Pinot's broker; `address` is its controller's."""
     user: str = ""
     """Our processes' user, whose password is in the Secret `pinot-users` under that name; none if Pinot asks nobody."""
+    replicas: int = Field(default=1, ge=1)
+    """How many of Pinot's servers keep each row."""
     region: str = "us-east-1"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import yaml
 from conftest import Cluster
+from program import DROPLESS
 
 WAIT_SECONDS = 60.0
 
@@ -228,3 +229,20 @@ def _children(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def test_up_is_apply(cluster: Cluster) -> None:
+    cluster.plane.kubectl("scale", "statefulset", "zookeeper", "--replicas=2", "--namespace", "dropless")
+    where = ["--installation", str(cluster.file), "--kubeconfig", str(cluster.plane.kubeconfig)]
+    command = [*DROPLESS, "up", "--platform", "kubernetes", "--json", *where, "--context", "plane"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=cluster.environment)
+    (change,) = json.loads(done.stdout)
+    assert change["name"] == "zookeeper"
+    assert cluster.plan("zookeeper") == []
+
+
+def test_what_is_for_kubernetes_is_refused_elsewhere() -> None:
+    command = [*DROPLESS, "up", "--context", "staging"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "are for --platform kubernetes" in " ".join(done.stderr.split())

@@ -16,6 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from dropless import desired, durability
 from dropless.contract import Contract
+from dropless.desired.pinot import pinot_tables, stream_of
 from dropless.desired.schema_registry import raw_schema, unified_schema
 from dropless.errors import DroplessError
 from dropless.passwords import NAMES
@@ -272,6 +273,27 @@ def test_every_pinot_server_keeps_every_row() -> None:
     (table,) = desired.pinot_tables(orders(), replace(endpoints(), pinot_replicas=3))
     assert table.properties["segmentsConfig"]["replication"] == "3"
     assert table.properties["segmentsConfig"]["replicasPerPartition"] == "3"
+
+
+def test_a_newer_pinot_is_told_what_it_can() -> None:
+    newer = replace(endpoints(), pinot_version="1.5.1", pinot_replicas=3)
+    (table,) = pinot_tables(orders(), newer)
+    assert table.properties["upsertConfig"] == {
+        "mode": "FULL",
+        "comparisonColumns": ["_position"],
+        "deleteRecordColumn": "_deleted",
+        "consistencyMode": "SNAPSHOT",
+    }
+    ingestion = table.properties["ingestionConfig"]
+    assert ingestion["segmentTimeValueCheck"] is False
+    assert ingestion["streamIngestionConfig"]["pauselessConsumptionEnabled"] is True
+    # It refuses a table that says it twice, and one without pauses whose servers may not ask each other.
+    assert "streamConfigs" not in table.properties["tableIndexConfig"]
+    assert table.properties["segmentsConfig"]["peerSegmentDownloadScheme"] == "http"
+    assert stream_of(table.properties)["isolation.level"] == "read_committed"
+    (older,) = pinot_tables(orders(), endpoints())
+    assert stream_of(older.properties)["isolation.level"] == "read_committed"
+    assert "streamIngestionConfig" not in older.properties["ingestionConfig"]
 
 
 def test_pinot_reads_only_what_was_committed() -> None:

@@ -248,3 +248,17 @@ def test_endpoints_that_cannot_be_used_are_refused(
     _file(tmp_path, monkeypatch, endpoints(addresses(Installation())) | change)
     with pytest.raises(DroplessError, match=sentence):
         Endpoints.load(_settings(tmp_path))
+
+
+@pytest.mark.parametrize("size", ["seed", "laptop"])
+def test_every_pinot_server_there_is_keeps_every_row(size: str) -> None:
+    told = Installation.model_validate({"size": size})
+    release = next(each for each in releases.RELEASES if each.name == "pinot")
+    servers = values.at(values.values(release, told, contracts()), "server.replicaCount")
+    assert endpoints(addresses(told))["pinot_replicas"] == servers
+
+
+def test_the_pinot_that_tables_are_written_for_is_the_one_that_is_installed() -> None:
+    release = next(each for each in releases.RELEASES if each.name == "pinot")
+    tag = values.at(values.values(release, Installation(), contracts()), "image.tag")
+    assert endpoints(addresses(Installation()))["pinot_version"] == tag
