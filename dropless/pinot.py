@@ -15,8 +15,9 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Recovering, Unreachable
 
 _TYPES: Final = {"BIG_DECIMAL": Decimal, "DOUBLE": float, "FLOAT": float}
-# SERVER_SEGMENT_MISSING, BROKER_REQUEST_SEND (a server's connection broke), SERVER_NOT_RESPONDING.
-_AWAY: Final = (305, 425, 427)
+# SERVER_SEGMENT_MISSING, BROKER_RESOURCE_MISSING (the broker does not serve a table that there is: it starts; a table
+# that there is not is 190), BROKER_REQUEST_SEND (a server's connection broke), SERVER_NOT_RESPONDING.
+_AWAY: Final = (305, 410, 425, 427)
 UNLIMITED = 2_147_483_647
 """A LIMIT that no table reaches; without one Pinot gives ten rows."""
 
