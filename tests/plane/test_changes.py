@@ -116,7 +116,8 @@ def start(cluster: Cluster, installation: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=cluster.environment,
+        # What a killed process leaves goes with the folder.
+        env=cluster.environment | {"TMPDIR": str(cluster.folder)},
         start_new_session=True,
     )
     until(lambda: revision(cluster, "ksqldb")[1] == "pending-upgrade")
