@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -52,7 +52,9 @@ class Lease:
         finally:
             over.set()
             renewing.join()
-            self._write("", self._found())
+            # Should it not be freed now, its time frees it soon; what went wrong in the block is to be told.
+            with suppress(DroplessError):
+                self._write_if_ours("")
 
     def _taken_by_another(self) -> str | None:
         found = self._found()
@@ -67,11 +69,15 @@ class Lease:
 
     def _renew(self, over: threading.Event) -> None:
         while not over.wait(RENEW_SECONDS):
-            try:
-                self._write(self.holder, self._found())
-            except DroplessError:
-                # Not renewed once is not lost: the next time is well before it ends.
-                continue
+            # Not renewed once is not lost: the next time is well before it ends.
+            with suppress(DroplessError):
+                self._write_if_ours(self.holder)
+
+    def _write_if_ours(self, holder: str) -> None:
+        """Renew or free it, unless it ended meanwhile and somebody else has it now."""
+        found = self._found()
+        if found is not None and found["spec"].get("holderIdentity") == self.holder:
+            self._write(holder, found)
 
     def _found(self) -> Mapping[str, Any] | None:
         return self.cluster.read(Reference("coordination.k8s.io/v1", "Lease", NAME, self.namespace))

@@ -19,6 +19,7 @@ from resources.survey import Survey
 if TYPE_CHECKING:
     from resources.source_columns import Unknown
 
+DRIFT = 3
 # Longer values, such as a whole list of columns, are cut on a terminal; `--json` has them whole.
 WIDTH = 100
 RESUME = "`dropless apply --resume` has it run on."
@@ -46,6 +47,15 @@ def show(found: Survey, *, as_json: bool, unknown: Sequence[Unknown] = ()) -> No
         console.print(_summary(found))
     elif not found.unseen:
         console.print("[green]Nothing to do:[/] everything is as the contracts say.")
+
+
+def end(found: Survey, *, allow_destructive: bool) -> None:
+    """End a plan with its exit code: 1 if something could not be seen or would be refused, 3 if something differs."""
+    allowed = Unsafe if allow_destructive else ()
+    if found.unseen or any(not isinstance(error, allowed) for error in found.refused.values()):
+        raise typer.Exit(1)
+    if not found.plan.empty:
+        raise typer.Exit(DRIFT)
 
 
 def machine_readable(found: Survey) -> list[dict[str, Json]]:

@@ -9,14 +9,13 @@ import typer
 from rich.console import Console
 
 from dropless.cli.interruptible import interruptible
-from dropless.errors import DroplessError, Unsafe
+from dropless.errors import DroplessError
 
 if TYPE_CHECKING:
     from dropless.kubernetes.installation import Installation
     from dropless.plan import Resource
     from resources.kubernetes import Releases
 
-DRIFT = 3
 MINUTES = 15.0
 
 AName = Annotated[str | None, typer.Option("--only", help="One release; else all.")]
@@ -49,7 +48,7 @@ def plan(
 
     Example: [bold]dropless kubernetes plan --context staging[/]
     """
-    from dropless.cli.changes import show  # noqa: PLC0415 - read only when asked for
+    from dropless.cli.changes import end, show  # noqa: PLC0415 - read only when asked for
     from resources.provisioning import survey  # noqa: PLC0415 - the same
 
     told = installation_of(installation, laptop=laptop, namespace=namespace)
@@ -57,11 +56,7 @@ def plan(
         releases, wanted = _wanted(told, only, context, kubeconfig)
         found = survey(wanted, {"release": releases}, status.update)
     show(found, as_json=as_json)
-    allowed = Unsafe if allow_destructive else ()
-    if found.unseen or any(not isinstance(error, allowed) for error in found.refused.values()):
-        raise typer.Exit(1)
-    if not found.plan.empty:
-        raise typer.Exit(DRIFT)
+    end(found, allow_destructive=allow_destructive)
 
 
 def apply(

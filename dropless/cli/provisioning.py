@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.status import Status
 
 from dropless import desired
-from dropless.cli.changes import show
+from dropless.cli.changes import end, show
 from dropless.cli.interruptible import interruptible
 from dropless.contract import load_contracts
 from dropless.endpoints import Endpoints
-from dropless.errors import DroplessError, Unsafe
+from dropless.errors import DroplessError
 from dropless.plan import Resource
 from dropless.settings import Settings
 from resources.adapter import Adapter
@@ -23,7 +23,6 @@ from resources.provisioning import Survey, held, provision, select, survey
 from resources.source_columns import Unknown, unknown_columns
 from resources.topic_admin import MOVE_BYTES_PER_SECOND
 
-DRIFT = 3
 MOVE_MEGABYTES = MOVE_BYTES_PER_SECOND // 1_000_000
 
 Only = Annotated[str | None, typer.Option(help="One kind, or one thing: topic, or topic:unified.orders.")]
@@ -50,11 +49,7 @@ def plan(*, only: Only = None, as_json: AsJson = False, allow_destructive: Destr
         found = survey(resources, adapters, status.update)
         unknown = [] if only else _unknown_columns()
     show(found, as_json=as_json, unknown=unknown)
-    allowed = Unsafe if allow_destructive else ()
-    if found.unseen or any(not isinstance(error, allowed) for error in found.refused.values()):
-        raise typer.Exit(1)
-    if not found.plan.empty:
-        raise typer.Exit(DRIFT)
+    end(found, allow_destructive=allow_destructive)
 
 
 def apply(

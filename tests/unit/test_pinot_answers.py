@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
 from contracts import endpoints
+from serving import serving
 
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError, Recovering
@@ -54,12 +54,8 @@ class Broker:
 @pytest.fixture
 def broker() -> Iterator[Broker]:
     made = Broker()
-    thread = Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with serving(made.server):
+        yield made
 
 
 def failing(code: int, message: str) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import base64
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
+from serving import serving
 
 from dropless.errors import DroplessError, NotReady
 from dropless.names import REST_PROBE as TOPIC
@@ -90,12 +90,8 @@ class BySpecification:
 @pytest.fixture
 def proxy() -> Iterator[BySpecification]:
     specified = BySpecification()
-    thread = Thread(target=specified.server.serve_forever, daemon=True)
-    thread.start()
-    yield specified
-    specified.server.shutdown()
-    specified.server.server_close()
-    thread.join()
+    with serving(specified.server):
+        yield specified
 
 
 def test_a_record_goes_through_and_comes_back(proxy: BySpecification) -> None:
