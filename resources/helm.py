@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -187,14 +188,13 @@ def _communicate(
     child: subprocess.Popen[str], stdin: str, seconds: float, watch: Callable[[], None]
 ) -> tuple[str, str]:
     given: str | None = stdin
-    left = seconds
+    deadline = time.monotonic() + seconds
     try:
         while True:
             try:
-                return child.communicate(given, timeout=min(left, LOOK_SECONDS))
+                return child.communicate(given, timeout=LOOK_SECONDS)
             except subprocess.TimeoutExpired:
-                left -= LOOK_SECONDS
-                if left <= 0:
+                if time.monotonic() > deadline:
                     raise
             # What was not yet written of it is remembered.
             given = None

@@ -109,8 +109,8 @@ class Releases:
         mine = self._mine(change.desired)
         self._namespace(mine.namespace)
         with Lease(self._cluster, mine.namespace).held():
-            self._forget_interrupted(mine)
-            if not mine.release.ours:
+            known = self._forget_interrupted(mine)
+            if known and not mine.release.ours:
                 self._kinds(mine.release)
             self._upgrade(mine, progress)
             self._await(mine, self._ready_seconds, progress)
@@ -160,14 +160,15 @@ class Releases:
         except (Conflict, Forbidden):
             return
 
-    def _forget_interrupted(self, mine: Rendered) -> None:
-        """Let Helm go on where an installation was killed.
+    def _forget_interrupted(self, mine: Rendered) -> Deployed | None:
+        """Let Helm go on where an installation was killed; what it then knows of the release.
 
         It refuses while a revision is pending. We hold the lease, so nobody works on that: its record goes, no more.
         """
         name, space = mine.release.name, mine.namespace
         while (found := self._helm.deployed(name, space)) is not None and found.state in INTERRUPTED:
             self._cluster.delete(Reference("v1", "Secret", _STORED.format(name, found.revision), space))
+        return found
 
     def _kinds(self, release: Release) -> None:
         """Bring the kinds of a public chart up to date, which Helm does at the first installation only."""
