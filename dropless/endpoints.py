@@ -53,6 +53,9 @@ class Endpoints:
     ksqldb_tables: tuple[str, ...] = ()
     # Kafka over HTTP, for topics that are none of ours; empty where there is none.
     rest_proxy: str = ""
+    # Lenses' HQ, and what our Kafka is called there; empty where there is none.
+    lenses: str = ""
+    lenses_environment: str = ""
     # How many servers keep each row of a Pinot table.
     pinot_replicas: int = 1
     # What a table's configuration may say.

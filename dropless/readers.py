@@ -19,12 +19,16 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Reader:
-    """A stage of one table; its consumer group is None where the reader keeps its own positions (Pinot)."""
+    """A stage of one table; its consumer group is None where the reader keeps its own positions (Pinot).
+
+    `sources` are those whose topics the union reads, in the same order: where ksqlDB unites a table, each has queries.
+    """
 
     table: str
     stage: Stage
     topics: tuple[str, ...]
     group: str | None
+    sources: tuple[str, ...] = ()
 
 
 def readers(contract: Contract) -> list[Reader]:
@@ -33,7 +37,7 @@ def readers(contract: Contract) -> list[Reader]:
     raw = tuple(names.raw_topic(table, source.name) for source in contract.sources)
     unified = (names.unified_topic(table),)
     return [
-        Reader(table, Stage.UNION, raw, names.union_group(table)),
+        Reader(table, Stage.UNION, raw, names.union_group(table), tuple(source.name for source in contract.sources)),
         Reader(table, Stage.PINOT, unified, None),
         Reader(table, Stage.LAKE, unified, names.lake_group(table)),
     ]

@@ -16,6 +16,7 @@ from pipeline_assets import keys
 from pipeline_assets.installation import Installation
 from pipeline_assets.provisioned import provisioned
 from pipeline_assets.verdict import Verdict
+from resources.lenses import Lenses
 from resources.rest_proxy import RestProxy
 
 
@@ -80,6 +81,8 @@ def definitions() -> dg.Definitions:
     cluster = Cluster.of_this_cluster()
     systems = (*SYSTEMS, *ON_KUBERNETES) if cluster else SYSTEMS
     probes = [_rest_proxy_probe()] if cluster and cluster.ours("rest-proxy") else []
+    if cluster and cluster.ours("lenses"):
+        probes.append(_lenses_sight())
     return dg.Definitions.merge(*(_system(system, cluster) for system in systems), _storage(), *probes)
 
 
@@ -107,6 +110,27 @@ def _rest_proxy_probe() -> dg.Definitions:
     )
     made = provisioned("probe_topic", [topic], lambda at: desired.probe_topics(at.endpoints), pool="platform")
     return dg.Definitions.merge(made, dg.Definitions(asset_checks=[probe]))
+
+
+def _lenses_sight() -> dg.Definitions:
+    @dg.asset_check(
+        asset=keys.system("lenses"),
+        name="its_agent_sees_kafka",
+        description="The agent of our environment is connected to Lenses' HQ, and has told it of Kafka's brokers.",
+    )
+    def sight(installation: Installation) -> dg.AssetCheckResult:
+        key = dg.AssetCheckKey(keys.system("lenses"), "its_agent_sees_kafka")
+        at = installation.endpoints
+        try:
+            seen = Lenses(at.lenses, at.secrets).environment(at.lenses_environment)
+        except DroplessError as error:
+            # It shows people what is there; no record depends on it.
+            return Verdict(False, str(error), risk=False).result(key)
+        told = {name: dg.MetadataValue.int(count) for name, count in seen.counts.items()}
+        counted = ", ".join(f"{count} {name}" for name, count in seen.counts.items())
+        return Verdict(not seen.trouble, seen.trouble or f"It sees {counted}.", risk=False, metadata=told).result(key)
+
+    return dg.Definitions(asset_checks=[sight])
 
 
 def _system(system: System, cluster: Cluster | None) -> dg.Definitions:

@@ -121,6 +121,10 @@ class ClusterView:
         """What a group committed, pending transactions left out: asking for those can hang on a dead process."""
         return self._group_admin.committed([group]).get(group, {})
 
+    def committed_of(self, groups: Sequence[str]) -> dict[str, dict[Position, int]]:
+        """The same of several groups, asked at once."""
+        return self._group_admin.committed(groups)
+
     def groups(self) -> list[Group]:
         """Every consumer group: its members' client ids, and what it committed."""
         names = self._group_admin.names()

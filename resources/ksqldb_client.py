@@ -44,8 +44,10 @@ class Refused(DroplessError):
 class Ksqldb:
     """A ksqlDB cluster, asked at the first of its addresses that answers."""
 
-    def __init__(self, urls: tuple[str, ...]) -> None:
-        self._rest = Rest("ksqlDB", urls, TIMEOUT_SECONDS)
+    def __init__(self, urls: tuple[str, ...], timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        """Ask these servers; with a short time-out, one that is behind another is not waited for any longer."""
+        self._rest = Rest("ksqlDB", urls, timeout_seconds)
+        self._behind_seconds = min(BEHIND_SECONDS, timeout_seconds)
         self._sequence = -1
 
     def service_id(self) -> str:
@@ -122,7 +124,7 @@ class Ksqldb:
         return True
 
     def _asked(self, doing: str, statement: str) -> dict[str, Any]:
-        entities = patiently(lambda: self._post(doing, statement, {}), BEHIND_SECONDS)
+        entities = patiently(lambda: self._post(doing, statement, {}), self._behind_seconds)
         return entities[0]
 
     def _post(self, doing: str, statement: str, properties: Mapping[str, str]) -> list[dict[str, Any]]:

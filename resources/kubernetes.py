@@ -13,7 +13,7 @@ from dropless.errors import DroplessError, Unreachable, Unsafe
 from dropless.kubernetes import manifests
 from dropless.kubernetes.installation import Installation
 from dropless.kubernetes.manifests import Manifest, Reference
-from dropless.kubernetes.releases import Release, awaited, named, system_of
+from dropless.kubernetes.releases import Needed, Release, awaited, named, namespace, system_of
 from dropless.plan import Change, Json, Resource
 from resources.adapter import Progress
 from resources.api_server import ApiServer, Conflict, Forbidden
@@ -62,15 +62,23 @@ class Releases:
         self._rendered: dict[str, Rendered] = {}
 
     def desired(self, chosen: Sequence[Release]) -> list[Resource]:
-        """Each of them as one thing that must exist.
+        """Each of them as one thing that must exist, without those that `lacking` tells of.
 
         Raises:
             DroplessError: one cannot be rendered, or a public chart not be fetched.
         """
-        missing = [each for each in chosen if each.name not in self._rendered]
-        new = render(self._helm, missing, self._installation, self._contracts, public=True)
-        self._rendered |= {each.release.name: each for each in new}
-        return [desired(self._rendered[each.name]) for each in chosen]
+        able = [each for each in chosen if self._lacks(each) is None]
+        self._render(able)
+        return [desired(self._rendered[each.name]) for each in able]
+
+    def lacking(self, chosen: Sequence[Release]) -> list[str]:
+        """Of each release that is left out, until its user has made what it needs: what that is."""
+        return [
+            f"{each.name} is left out until the Secret {needed.secret} in {self._space(each)} has {needed.key!r}: "
+            f"{needed.remedy}."
+            for each in chosen
+            if (needed := self._lacks(each)) is not None
+        ]
 
     def observe(self, desired: Sequence[Resource]) -> dict[str, Resource]:
         """What Helm and the API server have of them, by `Resource.id`."""
@@ -124,9 +132,23 @@ class Releases:
         for each in desired:
             self._await(self._mine(each), timeout_seconds, lambda _: None)
 
+    def _lacks(self, release: Release) -> Needed | None:
+        for needed in release.needs:
+            secret = self._cluster.read(Reference("v1", "Secret", needed.secret, self._space(release)))
+            if secret is None or not (secret.get("data") or {}).get(needed.key):
+                return needed
+        return None
+
+    def _space(self, release: Release) -> str:
+        return namespace(release, self._installation)
+
+    def _render(self, chosen: Sequence[Release]) -> None:
+        missing = [each for each in chosen if each.name not in self._rendered]
+        new = render(self._helm, missing, self._installation, self._contracts, public=True)
+        self._rendered |= {each.release.name: each for each in new}
+
     def _mine(self, resource: Resource) -> Rendered:
-        if resource.name not in self._rendered:
-            self.desired(named(self._installation, resource.name))
+        self._render(named(self._installation, resource.name))
         return self._rendered[resource.name]
 
     def _await(self, mine: Rendered, seconds: float, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""How far every reader of a topic is, asked of Kafka and of Pinot."""
+"""How far every reader of a topic is, asked of Kafka, of Pinot and of ksqlDB."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from urllib.parse import quote
 
 from dropless.endpoints import Endpoints
 from dropless.lag import Lag, Position, lags
-from dropless.readers import Reader
+from dropless.readers import Reader, Stage
+from resources import ksqldb_progress
 from resources.cluster import shared_view
+from resources.ksqldb_client import Ksqldb
+from resources.ksqldb_progress import QueryProgress
 from resources.rest import Rest
 
 REQUEST_SECONDS = 4
@@ -18,6 +21,9 @@ class Progress:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._kafka = shared_view(endpoints)
+        self._queried = endpoints.ksqldb_tables
+        ksqldb = Ksqldb(endpoints.ksqldb, ksqldb_progress.TIMEOUT_SECONDS)
+        self._queries = QueryProgress(ksqldb, self._kafka.committed_of)
         self._pinot = Rest(
             "Pinot's controller", [endpoints.pinot_controller], REQUEST_SECONDS, login=endpoints.pinot_login
         )
@@ -34,14 +40,19 @@ class Progress:
         """Each partition's lag; empty while none of the topics exists.
 
         Raises:
-            Unreachable: Kafka or Pinot does not answer.
+            Unreachable: Kafka, Pinot or ksqlDB does not answer.
             DroplessError: Pinot does not have the table.
         """
         # Positions first: an end asked for later can only make the lag look longer, never negative.
-        read = self._kafka.committed(reader.group) if reader.group else self._consumed(reader)
+        read = self._positions(reader)
         partitions = self._kafka.partitions(reader.topics)
         starts = self._kafka.starts([each for each in partitions if each not in read])
         return lags(self._kafka.ends(partitions), starts, read)
+
+    def _positions(self, reader: Reader) -> dict[Position, int]:
+        if reader.stage is Stage.UNION and reader.table in self._queried:
+            return self._queries.read(reader.table, dict(zip(reader.topics, reader.sources, strict=True)))
+        return self._kafka.committed(reader.group) if reader.group else self._consumed(reader)
 
     def _consumed(self, reader: Reader) -> dict[Position, int]:
         answer = self._pinot.call(

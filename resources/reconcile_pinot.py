@@ -26,8 +26,6 @@ NAME: Final = "pinot"
 PAGE_ROWS: Final = 50_000
 KEYS_AT_ONCE: Final = 1_000
 TIMEOUT_SECONDS: Final = 30
-# A server that starts reads its consuming segments again.
-RECOVERY_SECONDS: Final = 60
 
 Progress = Callable[[int], None]
 
@@ -81,8 +79,8 @@ class PinotSide:
         columns = (where.columns if where else ()) if keys_only else self._contract.columns
         page = f"(select * from page where {where.in_duckdb(milliseconds=True)})" if where else "page"  # noqa: S608 - quoted
         table = self._contract.name
-        last = _recovered(lambda: pinot.select(self._endpoints, f'select max("$docId") from "{table}"').value())  # noqa: S608
-        segments = _recovered(
+        last = patiently(lambda: pinot.select(self._endpoints, f'select max("$docId") from "{table}"').value())  # noqa: S608
+        segments = patiently(
             lambda: pinot.select(self._endpoints, f'select distinctCount("$segmentName") from "{table}"').value()  # noqa: S608
         )
         if not isinstance(last, int | float) or last < 0:
@@ -118,7 +116,7 @@ class PinotSide:
         for listed in _listed(keys):
             ask = f"{query} ({listed}) limit {pinot.UNLIMITED}"
             row = tuple[str, str, int, int]
-            for key, *place in _recovered(partial(pinot.select_as, self._endpoints, ask, row, TIMEOUT_SECONDS)):
+            for key, *place in patiently(partial(pinot.select_as, self._endpoints, ask, row, TIMEOUT_SECONDS)):
                 found[key] = tuple(place)
         return found
 
@@ -132,7 +130,7 @@ class PinotSide:
         )
         types = [_JSON_TYPES[each.type.kind] | None for each in columns]
         row = GenericAlias(tuple, (str, str, *types))
-        return _recovered(lambda: pinot.select_as(self._endpoints, query, row, TIMEOUT_SECONDS))
+        return patiently(lambda: pinot.select_as(self._endpoints, query, row, TIMEOUT_SECONDS))
 
     def _page(self, columns: tuple[Column, ...], rows: list[tuple[Any, ...]]) -> pa.Table:
         by_column = list(zip(*rows, strict=True))
@@ -141,9 +139,6 @@ class PinotSide:
             wire = [_wire(column, value, milliseconds=True) for value in values]
             arrays.append(pa.array(wire, _ARROW_TYPES.get(column.type.kind, pa.string())))
         return pa.table(arrays, names=["_source", "_key", *(each.name for each in columns)])
-
-
-_recovered = partial(patiently, seconds=RECOVERY_SECONDS)
 
 
 def _listed(keys: Collection[str]) -> Iterator[str]:

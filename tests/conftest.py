@@ -13,8 +13,10 @@ import pytest
 from program import DROPLESS
 
 from benchmarks.stack import own_kafka
+from dropless.cli.state_folder import claim
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
+from local_stack.servers import kafka
 
 # What the tests' own modules assert is told as fully as what the tests assert.
 pytest.register_assert_rewrite(
@@ -65,6 +67,7 @@ def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:
+        _draw_awkward_cluster_id(Settings.load())
         subprocess.run([*DROPLESS, "up"], check=True, timeout=1800)
         yield Settings.load()
     finally:
@@ -75,6 +78,13 @@ def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _draw_awkward_cluster_id(settings: Settings) -> None:
+    # One in 64 begins with a hyphen, which a command line must not take for an option.
+    claim(settings)
+    settings.data.mkdir()
+    kafka.cluster_id_file(settings).write_text("-Jdfy6nUSkyUWfr7JSqI5A")
 
 
 @pytest.fixture(scope="session")

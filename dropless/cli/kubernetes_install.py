@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from dropless.cli.interruptible import interruptible
 from dropless.errors import DroplessError
@@ -53,9 +55,10 @@ def plan(
 
     told = installation_of(installation, laptop=laptop, namespace=namespace)
     with Console(stderr=True).status("looking") as status:
-        releases, wanted = _wanted(told, only, context, kubeconfig)
+        releases, wanted, lacking = _wanted(told, only, context, kubeconfig)
         found = survey(wanted, {"release": releases}, status.update)
     show(found, as_json=as_json)
+    _tell(lacking)
     end(found, allow_destructive=allow_destructive)
 
 
@@ -106,9 +109,10 @@ def install(
             said.append(what)
 
         said = [""]
-        releases, wanted = _wanted(told, only, context, kubeconfig, minutes)
+        releases, wanted, lacking = _wanted(told, only, context, kubeconfig, minutes)
         changes = provision(wanted, {"release": releases}, progress, minutes * 60, allow_destructive=allow_destructive)
     show(Survey(changes, {}, {}), as_json=as_json)
+    _tell(lacking)
     if not as_json and not changes.empty:
         Console().print("[green]Applied, and seen ready.[/]")
 
@@ -127,11 +131,21 @@ def installation_of(file: Path | None, *, laptop: bool = False, namespace: str |
 
 def _wanted(
     told: Installation, only: str | None, context: str | None, kubeconfig: Path | None, minutes: float = MINUTES
-) -> tuple[Releases, list[Resource]]:
+) -> tuple[Releases, list[Resource], list[str]]:
+    """What makes releases, those that there must be, and what is left out; never what was asked for by name."""
     from dropless.kubernetes.releases import named  # noqa: PLC0415 - read only when asked for
     from dropless.settings import Settings  # noqa: PLC0415 - the same
     from resources.api_server import Access  # noqa: PLC0415 - the same
     from resources.kubernetes_installation import on_kubernetes  # noqa: PLC0415 - the same
 
     releases = on_kubernetes(Settings.load(), told, Access(context, kubeconfig), ready_seconds=minutes * 60)
-    return releases, releases.desired(named(told, only))
+    chosen = named(told, only)
+    lacking = releases.lacking(chosen)
+    if only and lacking:
+        raise DroplessError(lacking[0])
+    return releases, releases.desired(chosen), lacking
+
+
+def _tell(lacking: Sequence[str]) -> None:
+    for each in lacking:
+        Console(stderr=True, highlight=False).print(f"[yellow]{escape(each)}[/]", soft_wrap=True)

@@ -41,6 +41,8 @@ class Addresses:
     schema_registry: str
     kafka_connect: str
     rest_proxy: str
+    lenses: str
+    lenses_environment: str
     ksqldb: str
     postgresql: str
     mongodb: str
@@ -85,6 +87,8 @@ def addresses(installation: Installation) -> Addresses:
         schema_registry=of("schema-registry", service("schema-registry", 8081)),
         kafka_connect=of("kafka-connect", service("kafka-connect-connect-api", 8083)),
         rest_proxy=of("rest-proxy", service("rest-proxy", 8082)),
+        lenses=of("lenses", service("lenses-hq", 80)),
+        lenses_environment=installation.lenses_environment,
         ksqldb=of("ksqldb", service("ksqldb", 8088)),
         postgresql=of("postgresql", service("postgresql-rw", 5432, "")),
         mongodb=of("mongodb", service("mongodb-svc", 27017, "")),

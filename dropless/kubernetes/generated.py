@@ -190,6 +190,8 @@ def endpoints(at: Addresses, on_ksqldb: Sequence[str] = ()) -> Json:
         "pinot_version": PINOT,
         "pinot_replicas": at.pinot_replicas,
         "rest_proxy": at.rest_proxy,
+        "lenses": at.lenses,
+        "lenses_environment": at.lenses_environment,
         "ksqldb": [at.ksqldb],
         "ksqldb_tables": list(on_ksqldb),
         "s3": at.s3,

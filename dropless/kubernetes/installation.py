@@ -91,6 +91,8 @@ class Installation(_Model):
     """The URL of a repository with all of the public charts, such as a mirror; else each comes from its own."""
     visitors: tuple[str, ...] = ()
     """Namespaces whose pods may reach what people use: Pinot's broker, MinIO, Dagster, Lenses."""
+    lenses_environment: str = Field(default="dropless", pattern=Dns, max_length=63)
+    """What our Kafka is called in Lenses' HQ, where somebody makes an environment of that name."""
     external: dict[System, External] = {}
     union: Union = Union()
     values: dict[str, dict[str, Any]] = {}

@@ -37,6 +37,15 @@ class Awaited:
 
 
 @dataclass(frozen=True)
+class Needed:
+    """A key of a Secret that only the user can make, and without which no pod of a release would ever start."""
+
+    secret: str
+    key: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Release:
     """One Helm release."""
 
@@ -50,6 +59,8 @@ class Release:
     namespace: Literal["systems", "operators"] = "systems"
     awaits: tuple[Awaited, ...] = ()
     pods: tuple[Pods, ...] = ()
+    # It is left out until they are there.
+    needs: tuple[Needed, ...] = ()
 
     @property
     def ours(self) -> bool:
@@ -60,6 +71,8 @@ class Release:
 _OWN: Final = "0.1.0"
 _STRIMZI: Final = "https://strimzi.io/charts/"
 _LENSES: Final = "https://helm.repo.lenses.io/"
+LENSES_LICENCE: Final = "lenses-licence"
+"""The Secret that the user makes: `licence`, and once HQ has given them `agentKey` and `serviceAccountKey`."""
 
 RELEASES: Final = (
     Release("foundation", "foundation", _OWN, "network policies, passwords and permissions belong to no single system"),
@@ -161,6 +174,7 @@ RELEASES: Final = (
         repository=_LENSES,
         systems=("lenses",),
         pods=(Pods("1", "resources"),),
+        needs=(Needed(LENSES_LICENCE, "licence", "it holds the licence that you have of Lenses"),),
     ),
     Release(
         "lenses-agent",
@@ -170,6 +184,10 @@ RELEASES: Final = (
         repository=_LENSES,
         systems=("lenses",),
         pods=(Pods("1", "resources", "persistence.storageH2.size"),),
+        needs=(
+            Needed(LENSES_LICENCE, "licence", "it holds the licence that you have of Lenses"),
+            Needed(LENSES_LICENCE, "agentKey", "HQ gives one for an environment that you make there"),
+        ),
     ),
     Release(
         "dagster",

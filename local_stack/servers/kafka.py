@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from dropless import durability, passwords
-from dropless.settings import LOOPBACK
+from dropless.settings import LOOPBACK, Settings
 from local_stack import jvm
 from local_stack.commands import run
 from local_stack.context import Context
@@ -105,10 +105,12 @@ def prepare(context: Context, process: Process) -> None:
     """Format the storage of a node that has none."""
     if (process.directory / "log" / "meta.properties").exists():
         return
+    configuration = str(process.files[0].path)
     run(
         java_command(
             context,
-            ("kafka.tools.StorageTool", "format", "-t", _cluster_id(context), "-c", str(process.files[0].path)),
+            # In one word: one in 64 begins with a hyphen, and would be taken for an option.
+            ("kafka.tools.StorageTool", "format", f"--cluster-id={_cluster_id(context)}", "-c", configuration),
             heap_mb=64,
         ),
         what=f"Formatting the storage of {process.name}",
@@ -116,8 +118,13 @@ def prepare(context: Context, process: Process) -> None:
     )
 
 
+def cluster_id_file(settings: Settings) -> Path:
+    """Where the cluster's id is kept, drawn once."""
+    return settings.data / "kafka-cluster-id"
+
+
 def _cluster_id(context: Context) -> str:
-    file: Path = context.settings.data / "kafka-cluster-id"
+    file = cluster_id_file(context.settings)
     if not file.exists():
         passwords.write(file, base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
     return file.read_text()

@@ -1,24 +1,36 @@
-"""Stand-ins for the public charts, of their names and versions, in a repository on loopback.
+"""The public charts in a repository on loopback: stand-ins of their names and versions, or the real ones.
 
 The real ones are on the internet only. What a stand-in makes is one workload for each kind of pod that the real chart's
 values size (`Release.pods`), restricted as this installation's own pods are; what else the real chart makes of the
-values, no test here can tell.
+values, no test of a stand-in can tell. Whoever has the real ones names the folder with them, unpacked, in
+`DROPLESS_CHARTS`: each one that is there takes the place of its stand-in, and so do the kinds that it brings.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, Final
 
 import yaml
 
 from dropless.kubernetes.releases import RELEASES, Pods, Release
 from local_stack.helm import Tools
+
+# What of a real chart nobody here answers for: kinds are made before anything else, and no webhook has a server.
+UNANSWERED: Final[Mapping[str, Any]] = {
+    "postgresql-operator": {
+        "crds": {"create": False},
+        "webhook": {"mutating": {"create": False}, "validating": {"create": False}},
+    }
+}
 
 _WORKLOAD = """
 apiVersion: apps/v1
@@ -55,9 +67,26 @@ _VOLUMES = """volumeClaimTemplates:
     {{{{- end }}}}"""
 
 
+def real(name: str = "") -> Path | None:
+    """The folder of a real chart, or the folder of all of them; None where there is none."""
+    told = os.environ.get("DROPLESS_CHARTS")
+    folder = Path(told) / name if told else None
+    return folder if folder and folder.is_dir() else None
+
+
+def real_kinds(tools: Tools) -> list[dict[str, Any]]:
+    """The custom kinds that the real charts bring."""
+    folder = real()
+    made = (
+        yaml.load_all(_run(tools, "template", str(chart), "--include-crds"), Loader=yaml.CSafeLoader)
+        for chart in sorted(folder.iterdir() if folder else ())
+    )
+    return [each for of in made for each in of if each and each["kind"] == "CustomResourceDefinition"]
+
+
 @contextmanager
 def repository(tools: Tools, folder: Path) -> Iterator[str]:
-    """The URL of a repository with a stand-in for each public chart."""
+    """The URL of a repository with each public chart, or a stand-in for it."""
     served = folder / "served"
     served.mkdir(parents=True)
     for release in RELEASES:
@@ -83,6 +112,10 @@ class _Silent(SimpleHTTPRequestHandler):
 
 def _package(tools: Tools, release: Release, charts: Path, served: Path) -> None:
     chart = charts / release.chart
+    if there := real(release.chart):
+        shutil.copytree(there, chart)
+        _run(tools, "package", str(chart), "--version", release.version, "--destination", str(served))
+        return
     (chart / "templates").mkdir(parents=True)
     about = {"apiVersion": "v2", "name": release.chart, "version": release.version, "description": "A stand-in."}
     (chart / "Chart.yaml").write_text(yaml.safe_dump(about))
@@ -115,6 +148,7 @@ def _value(path: str) -> str:
     )
 
 
-def _run(tools: Tools, *arguments: str) -> None:
+def _run(tools: Tools, *arguments: str) -> str:
     done = subprocess.run([tools.helm, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -15,7 +15,7 @@ import operators
 import pytest
 import yaml
 from built import built
-from charts_of_others import repository
+from charts_of_others import UNANSWERED, real, real_kinds, repository
 from control_plane import ControlPlane
 from program import DROPLESS
 from typer.testing import CliRunner
@@ -34,6 +34,13 @@ kind: Namespace
 metadata:
   name: dropless
   labels: {pod-security.kubernetes.io/enforce: restricted}
+"""
+# What only a user can make; nobody here reads what is in it.
+LICENCE = """
+apiVersion: v1
+kind: Secret
+metadata: {name: lenses-licence, namespace: dropless}
+stringData: {licence: none, agentKey: none}
 """
 
 
@@ -114,11 +121,14 @@ def bare() -> Iterator[Cluster]:
     try:
         with repository(programs, folder / "repository") as charts:
             plane.start()
-            plane.add_kinds(operators.kinds(settings))
+            plane.add_kinds(operators.kinds(settings, real_kinds(programs)))
             plane.add_nodes(operators.stages())
             plane.apply(NAMESPACE)
             file = folder / "installation.yaml"
-            file.write_text(yaml.safe_dump({"chart_repository": charts, "storage_class": "kwok-volume"}))
+            told: dict[str, Any] = {"chart_repository": charts, "storage_class": "kwok-volume"}
+            if real():
+                told["values"] = dict(UNANSWERED)
+            file.write_text(yaml.safe_dump(told))
             yield Cluster(plane, folder, file)
     finally:
         plane.stop()
@@ -128,5 +138,6 @@ def bare() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def cluster(bare: Cluster) -> Cluster:
     """The same with the whole installation, at the specification's sizes."""
+    bare.plane.apply(LICENCE)
     bare.run("apply", "--json")
     return bare

@@ -7,7 +7,7 @@ No operator runs; kwok's stages answer for them, with the pods that Strimzi woul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,13 +47,15 @@ STAND_INS: Final = (
 )
 
 
-def kinds(settings: Settings) -> str:
-    """Every custom kind, as YAML."""
+def kinds(settings: Settings, real: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Every custom kind, as YAML; `real` ones take the place of stand-ins."""
     made = cache.complete(
         settings.cache / f"strimzi-kinds-{API.version}", lambda folder: _generate(settings.cache, folder)
     )
     own = [path.read_text() for path in sorted(made.glob("*.yaml"))]
-    return "\n---\n".join([*own, yaml.safe_dump_all([_stand_in(*each) for each in STAND_INS])])
+    stand_ins = {each["metadata"]["name"]: each for each in (_stand_in(*one) for one in STAND_INS)}
+    found = {each["metadata"]["name"]: each for each in real if each["metadata"]["name"] in stand_ins}
+    return "\n---\n".join([*own, yaml.safe_dump_all([*(stand_ins | found).values()])])
 
 
 def stages() -> list[Mapping[str, Any]]:

@@ -88,7 +88,11 @@ def test_on_a_cluster_that_is_ours_dagster_installs_the_releases(
     assert {"platform/kafka", "platform/rest_proxy", "platform/pipeline", "topic/rest.probe"} <= made
     assert "platform/minio" not in made
     checks = {(key.asset_key.to_user_string(), key.name) for key in repository.asset_graph.asset_check_keys}
-    assert {("platform/kafka", "plan_is_empty"), ("platform/rest_proxy", "a_record_goes_through")} <= checks
+    assert {
+        ("platform/kafka", "plan_is_empty"),
+        ("platform/rest_proxy", "a_record_goes_through"),
+        ("platform/lenses", "its_agent_sees_kafka"),
+    } <= checks
 
 
 def test_every_release_but_those_for_a_person_is_some_assets():

@@ -24,6 +24,7 @@ from dropless.plan import Plan, Resource, plan
 from resources.ksqldb import KsqldbMappings, KsqldbStreams
 from resources.ksqldb_client import Ksqldb, Refused
 from resources.ksqldb_offsets import Offsets
+from resources.ksqldb_progress import QueryProgress
 
 RAW = names.raw_topic("readings", "plant")
 HERE: Position = (RAW, 0)
@@ -447,6 +448,34 @@ def test_ksqldb_goes_on_where_the_worker_ended_and_not_beside_it(
     kept.busy.clear()
     apply(ksqldb, kept, table())
     assert [kept.of(name) for name in ids(table()).values()] == [{HERE: 17}] * 3
+
+
+def test_the_slowest_of_the_three_queries_tells_how_far_the_union_is(
+    server: BySpecification, ksqldb: Ksqldb, kept: Kept
+) -> None:
+    wanted = table()
+    apply(ksqldb, kept, wanted)
+    progress = QueryProgress(ksqldb, kept.committed)
+    sources = {HERE[0]: "plant"}
+    kept.reached(50)
+    kept.reached(42, "dead")
+    assert progress.read("readings", sources)[HERE] == 42
+    # One that nobody runs has read nothing: what it leaves unread is the whole topic.
+    ksqldb.terminate(ids(wanted)["broken"])
+    assert HERE not in progress.read("readings", sources)
+
+
+def test_while_one_query_replaces_another_the_further_one_tells(
+    server: BySpecification, ksqldb: Ksqldb, kept: Kept
+) -> None:
+    apply(ksqldb, kept, table())
+    kept.reached(50)
+    server.queries |= {query.replace(query[-12:], "0" * 12): told for query, told in server.queries.items()}
+    kept.reached(70)
+    for query in server.queries:
+        if query.endswith("0" * 12):
+            kept.of(query)[HERE] = 60
+    assert QueryProgress(ksqldb, kept.committed).read("readings", {HERE[0]: "plant"})[HERE] == 70
 
 
 def test_a_changed_unified_row_is_another_stream_and_the_old_one_goes_when_nobody_uses_it(

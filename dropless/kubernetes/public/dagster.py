@@ -8,6 +8,7 @@ from typing import Any, Final
 from dropless.contract import Contract
 from dropless.kubernetes.addresses import Addresses
 from dropless.kubernetes.installation import Installation
+from dropless.kubernetes.releases import LENSES_LICENCE
 
 ACCOUNT: Final = "dagster"
 INSTALLATION: Final = "installation"
@@ -20,6 +21,8 @@ PASSWORDS: Final = {
     "mongodb_replication": ("mongodb-replication", "password"),
     "mongodb_application": ("mongodb-application", "password"),
     "minio_root": ("minio-root", "rootPassword"),
+    # Of a service account in Lenses, with which Dagster asks what its agent sees.
+    "lenses_key": (LENSES_LICENCE, "serviceAccountKey"),
     **{f"minio_{user}": (f"minio-{user}", "secretKey") for user in ("pipeline", "pinot", "reader", "scientist")},
 }
 LAPTOP: Final = {"requests": {"cpu": "50m", "memory": "448Mi"}, "limits": {"cpu": "1", "memory": "448Mi"}}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from dropless.contract import Contract
 from dropless.kubernetes.addresses import Addresses
 from dropless.kubernetes.installation import Installation
+from dropless.kubernetes.releases import LENSES_LICENCE
 
 Json = dict[str, Any]
-LICENCE: Final = "lenses-licence"
-"""The Secret that the user makes: `licence`, and `agentKey` once HQ has given one."""
 
 
 def hq(_installation: Installation, _contracts: Sequence[Contract], at: Addresses) -> Json:
@@ -32,7 +31,7 @@ def hq(_installation: Installation, _contracts: Sequence[Contract], at: Addresse
             "license": {
                 "acceptEULA": False,
                 "referenceFromSecret": True,
-                "secretName": LICENCE,
+                "secretName": LENSES_LICENCE,
                 "secretKeyName": "licence",
             },
         }
@@ -49,7 +48,7 @@ def agent(installation: Installation, _contracts: Sequence[Contract], at: Addres
         **_truststore(kafka),
         "lensesAgent": {
             "additionalEnv": variables,
-            "hq": {"agentKey": {"secret": {"type": "precreated", "name": LICENCE, "key": "agentKey"}}},
+            "hq": {"agentKey": {"secret": {"type": "precreated", "name": LENSES_LICENCE, "key": "agentKey"}}},
             "provision": {
                 "connections": {
                     "lensesHq": [
