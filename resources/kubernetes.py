@@ -28,6 +28,21 @@ DEPLOYED: Final = "deployed"
 READY_SECONDS: Final = 900.0
 
 _ABSENT: Final = object()
+# What the API can say of these is their absence: it has no other word for no and for nought. Elsewhere absence is a
+# default of the server's, which may be yes.
+_SILENT: Final = frozenset(
+    {
+        "hostIPC",
+        "hostNetwork",
+        "hostPID",
+        "initialDelaySeconds",
+        "minReadySeconds",
+        "publishNotReadyAddresses",
+        "readOnly",
+        "stdin",
+        "tty",
+    }
+)
 _STORED: Final = "sh.helm.release.v1.{}.v{}"
 
 
@@ -224,7 +239,8 @@ def observe(cluster: Live, rendered: Rendered, wanted: Resource, deployed: Deplo
         which = manifests.reference(manifest, rendered.namespace)
         live = cluster.read(which)
         if live is not None:
-            found[which.id] = _shared(wants[which.id], manifests.properties(live))
+            # Of a ServiceAccount without labels nothing is wanted but that it is there.
+            found[which.id] = _shared(wants[which.id], manifests.properties(live)) if wants[which.id] else {}
     if deployed is None and not found:
         return None
     gone = _gone(cluster, deployed.manifests if deployed else (), rendered.namespace, wants)
@@ -238,7 +254,7 @@ def _gone(cluster: Live, before: Sequence[Manifest], namespace: str, wants: Mapp
     return sorted(each.id for each in known if each.id not in wants and cluster.read(each) is not None)
 
 
-def _shared(wanted: Json, found: Json) -> Json:
+def _shared(wanted: Json, found: Json, name: str = "") -> Json:
     """The found value with only the paths that are wanted.
 
     An empty object means "all" or "nothing more" in Kubernetes, so whatever is found in its place is shown.
@@ -247,9 +263,10 @@ def _shared(wanted: Json, found: Json) -> Json:
         if not wanted:
             return {} if found is _ABSENT or not found else found
         if isinstance(found, Mapping):
-            pairs = ((name, _shared(value, found.get(name, _ABSENT))) for name, value in wanted.items())
-            return {name: value for name, value in pairs if value is not _ABSENT}
+            pairs = ((each, _shared(value, found.get(each, _ABSENT), each)) for each, value in wanted.items())
+            return {each: value for each, value in pairs if value is not _ABSENT}
     if found is _ABSENT:
         # The API server leaves out what is empty.
-        return wanted if wanted == [] else _ABSENT
+        empty = wanted in ([], "") or (name in _SILENT and wanted in (False, 0))
+        return wanted if empty else _ABSENT
     return managed(wanted, found)

@@ -69,9 +69,9 @@ def reference(manifest: Manifest, namespace: str) -> Reference:
 def properties(manifest: Manifest) -> dict[str, Json]:
     """What of an object is compared: everything but its status, its identity, and the values of a Secret."""
     metadata = manifest.get("metadata") or {}
-    told: dict[str, Json] = {
-        "metadata": {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
-    }
+    # Helm and others label what the chart does not, and an empty object would mean that there may be nothing.
+    labelled = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
+    told: dict[str, Json] = {"metadata": labelled} if labelled else {}
     if manifest["kind"] == "Secret":
         keys = {*(manifest.get("data") or {}), *(manifest.get("stringData") or {})}
         told |= {"type": manifest.get("type", "Opaque"), "keys": dict.fromkeys(keys, True)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,52 @@ def cluster() -> Remembered:
 
 def test_nothing_is_to_do_when_everything_is_there(cluster: Remembered) -> None:
     assert planned(cluster).as_json() == []
+
+
+def _compared(manifest: dict[str, Any], live: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Each difference of a public chart's object: its path below the object, what is there, and what is wanted."""
+    (rendered,) = (replace(each, manifests=(manifest,)) for name, each in installed().items() if name == "zookeeper")
+    wanted = desired(rendered)
+    one = Remembered()
+    one.objects = {manifests.reference(manifest, rendered.namespace).id: live}
+    seen = observe(one, rendered, wanted, Deployed("deployed", 1, (manifest,)))
+    assert seen is not None
+    return [
+        (each.path.partition(f"/{manifest['metadata']['name']}")[2], each.before, each.after)
+        for change in plan([wanted], {wanted.id: seen}).changes
+        for each in change.properties
+    ]
+
+
+# What Helm adds to each object, and the charts of Strimzi, MongoDB's operator and Pinot do not have.
+LABELS = {"labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "x"}}
+
+
+def test_an_object_without_labels_is_no_difference_by_those_that_helm_adds() -> None:
+    budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}, "spec": {"a": 1}}
+    assert _compared(budget, budget | {"metadata": {"name": "b", **LABELS}}) == []
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a"}}
+    assert _compared(account, account | {"metadata": {"name": "a", **LABELS}}) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "live"),
+    [
+        ({"env": [{"name": "GATES", "value": ""}]}, {"env": [{"name": "GATES"}]}),
+        ({"args": []}, {}),
+        ({"publishNotReadyAddresses": False}, {}),
+        ({"probe": {"initialDelaySeconds": 0}}, {"probe": {}}),
+    ],
+)
+def test_what_the_api_server_leaves_out_is_no_difference(wanted: dict[str, Any], live: dict[str, Any]) -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+    assert _compared(service | {"spec": wanted}, service | {"spec": live}) == []
+
+
+def test_a_no_that_would_be_yes_by_default_is_missed() -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a"}}
+    wanted = account | {"automountServiceAccountToken": False}
+    assert _compared(wanted, account) == [("/automountServiceAccountToken", None, False)]
 
 
 def test_a_missing_object_is_a_difference_of_its_release(cluster: Remembered) -> None:
