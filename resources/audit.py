@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from confluent_kafka import Message
 
-from dropless import names
+from dropless import dead_letters, names
 from dropless.contract import Contract
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
@@ -200,11 +200,11 @@ def _row_origin(message: Message, row: Any, epochs: Mapping[str, int]) -> tuple[
 
 
 def _dead_origin(message: Message) -> tuple[Partition, int]:
-    told = headers(message)
-    try:
-        return (told["topic"], int(told["partition"])), int(told["offset"])
-    except (KeyError, ValueError):
-        raise _foreign(message) from None
+    letter = dead_letters.read(message)
+    if letter is None:
+        raise _foreign(message)
+    topic, partition, offset = letter.origin
+    return (topic, partition), offset
 
 
 def _foreign(message: Message) -> DroplessError:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaException, Message
 
+from dropless import dead_letters as letters
 from dropless import names
 from dropless.endpoints import Endpoints
 from dropless.errors import NotReady, Unreachable
-from dropless.records import headers
 from resources.cluster import ClusterView
 from resources.committed import CommittedReader
 
@@ -55,4 +55,5 @@ def dead_letters(endpoints: Endpoints, table: str) -> DeadLetters:
 
 
 def _reason(message: Message | None) -> str | None:
-    return headers(message).get("reason") if message else None
+    letter = letters.read(message) if message else None
+    return letter.reason if letter else None

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import islice
 
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from dropless import durability, names
 from dropless.contract import Contract
+from dropless.dead_letters import by_worker, read
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
-from dropless.records import REPLAYED, headers, origin
+from dropless.ksqldb.dead_letters import Letter
+from dropless.records import REPLAYED, Partition, origin
 from dropless.union.outcome import Row
-from dropless.union.replay import DeadLetter, Replay, Version
+from dropless.union.replay import DeadLetter, Origin, Replay, Version
 from dropless.union.worker import routes
 from resources.cluster import ClusterView
 from resources.committed import CommittedReader, Progress
@@ -38,17 +42,19 @@ class Outcome:
 
 
 def dead_letters(endpoints: Endpoints, table: str, progress: Progress = lambda _: None) -> Iterator[DeadLetter]:
-    """Every dead letter of a table, partition by partition in their order.
+    """Every dead letter of a table, partition by partition in their order, with its raw record.
 
     Raises:
         Unreachable: Kafka does not answer.
+        DroplessError: a record in the topic is no dead letter, or the raw record of one is gone.
     """
     view = ClusterView(endpoints)
     places = view.partitions([names.dead_topic(table)])
     starts, ends = view.starts(places), view.ends(places)
     reader = CommittedReader(endpoints, f"dead.{table}", progress)
-    for message in reader.read({place: (starts[place], ends[place]) for place in places}):
-        yield _letter(message)
+    messages = reader.read({place: (starts[place], ends[place]) for place in places})
+    while chunk := list(islice(messages, CHUNK_LETTERS)):
+        yield from _letters(endpoints, table, chunk, progress)
 
 
 def replay(
@@ -139,20 +145,46 @@ def _write(producer: Producer, topic: str, due: list[Version]) -> None:
         raise DroplessError(f"The replay was not written ({error.str()}): start it again.") from None
 
 
-def _letter(message: Message) -> DeadLetter:
-    told = headers(message)
-    _, partition, offset = origin(message)
-    return DeadLetter(
-        partition=partition,
-        offset=offset,
-        origin=(told["topic"], int(told["partition"]), int(told["offset"])),
-        reason=told["reason"],
-        column=told.get("column"),
-        source=told["source"],
-        timestamp_ms=message.timestamp()[1],
-        key=message.key(),
-        value=message.value(),
-    )
+def _letters(endpoints: Endpoints, table: str, messages: Sequence[Message], progress: Progress) -> Iterator[DeadLetter]:
+    told = [_told(message) for message in messages]
+    # ksqlDB's letters say where the record is, and no more.
+    away = {letter.origin for message, letter in zip(messages, told, strict=True) if not by_worker(message)}
+    raw = _raw(endpoints, table, away, progress)
+    for message, letter in zip(messages, told, strict=True):
+        _, partition, offset = origin(message)
+        record = raw.get(letter.origin, message)
+        yield DeadLetter(
+            partition=partition,
+            offset=offset,
+            origin=letter.origin,
+            reason=letter.reason,
+            column=letter.column,
+            source=letter.source,
+            timestamp_ms=message.timestamp()[1],
+            key=record.key(),
+            value=record.value(),
+        )
+
+
+def _told(message: Message) -> Letter:
+    letter = read(message)
+    if letter is None:
+        topic, partition, offset = origin(message)
+        raise DroplessError(f"{topic}[{partition}]@{offset} is no dead letter: no union of ours wrote it.")
+    return letter
+
+
+def _raw(endpoints: Endpoints, table: str, wanted: AbstractSet[Origin], progress: Progress) -> dict[Origin, Message]:
+    """The raw records of these origins; one reading from the first to the last of each partition."""
+    ranges: dict[Partition, tuple[int, int]] = {}
+    for topic, partition, offset in wanted:
+        first, end = ranges.get((topic, partition), (offset, offset))
+        ranges[topic, partition] = (min(first, offset), max(end, offset + 1))
+    reader = CommittedReader(endpoints, f"dead.{table}.raw", progress)
+    found = {origin(message): message for message in reader.read(ranges) if origin(message) in wanted}
+    if lost := min(wanted - found.keys(), default=None):
+        raise DroplessError(f"The raw record of a dead letter is gone: {lost[0]}[{lost[1]}]@{lost[2]}.")
+    return found
 
 
 def _version(message: Message) -> Version:

@@ -29,7 +29,7 @@ AWAY_SECONDS = 5.0
 REST_SECONDS = 20.0
 HEALTHY_SECONDS = 300.0
 # Fewer would be sound for want of anything that was looked at. Where a machine is slow, it takes longer.
-ENOUGH = max(3, round(SECONDS / 300))
+ENOUGH = max(2, round(SECONDS / 300))
 RESTARTED = ("union-orders", "lake-orders", "kafka-broker", "kafka-connect", "pinot")
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(SECONDS + 900)]

@@ -5,17 +5,22 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
+from confluent_kafka import Producer
 from small_union import CONTRACT, SmallUnion, in_background
 
+from dropless import durability
 from dropless.contract import Contract, parse_contract
 from dropless.endpoints import Endpoints
 from dropless.records import headers
 from dropless.settings import Settings
+from dropless.union.replay import DeadLetter, Origin
 from resources.audit import audit
+from resources.dead_letters import dead_letters as count
 from resources.replay import dead_letters, replay
 
 pytestmark = pytest.mark.timeout(300)
@@ -84,6 +89,45 @@ def test_a_mended_mapping_brings_back_what_has_no_newer_version(union: SmallUnio
     assert sum("replayed" in headers(each) for each in rows) == outcome.replayed
     last, newest = last_and_newest(union)
     assert last == newest
+
+
+def test_letters_that_ksqldb_wrote_are_told_audited_and_brought_back_like_a_workers(
+    union: SmallUnion, mended: Contract, tmp_path: Path
+) -> None:
+    union.write(1000)
+    work_off(union)
+    written = list(dead_letters(union.endpoints, union.table))
+    union.delete_records(union.dead)
+    producer = Producer(durability.transactional_producer(union.endpoints, f"{union.table}.ksqldb"))
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for letter in written:
+        # ksqlDB has no headers, and does not repeat the record.
+        told = dict(zip(("topic", "partition", "offset"), letter.origin, strict=True))
+        value = orjson.dumps({"reason": letter.reason, "source": letter.source, **told})
+        producer.produce(union.dead, value, letter.key, partition=letter.partition)
+    producer.commit_transaction(30)
+
+    read = dead_letters(union.endpoints, union.table)
+    assert sorted(map(_said, read), key=_origin) == sorted(map(_said, written), key=_origin)
+    counted = count(union.endpoints, union.table)
+    assert counted.count == len(written)
+    assert counted.newest_reason in {each.reason for each in written}
+    assert audit(union.endpoints, union.contract, tmp_path / "audit.json").findings == ()
+    outcome = replay(union.endpoints, mended)
+    assert outcome.still_dead == 0
+    assert outcome.replayed + outcome.superseded == len(written) > 0
+    last, newest = last_and_newest(union)
+    assert last == newest
+
+
+def _origin(letter: DeadLetter) -> Origin:
+    return letter.origin
+
+
+def _said(letter: DeadLetter) -> DeadLetter:
+    """Without what differs: when it was written, and at which offset."""
+    return replace(letter, offset=0, timestamp_ms=0)
 
 
 def test_a_replay_is_done_once(union: SmallUnion, mended: Contract, tmp_path: Path) -> None:
