@@ -16,9 +16,9 @@ def by_worker(message: Message) -> bool:
 
 def read(message: Message) -> Letter | None:
     """Why a raw record is no row, and where that record is; None of a record that no union wrote."""
-    if not by_worker(message):
-        return of_ksqldb.letter(message.value())
     told = headers(message)
+    if REASON not in told:
+        return of_ksqldb.letter(message.value())
     try:
         origin = (told["topic"], int(told["partition"]), int(told["offset"]))
         return Letter(told[REASON], told.get("column"), told["source"], origin)

@@ -16,6 +16,8 @@ from dropless.settings import LOOPBACK, Settings
 
 FILE: Final = "DROPLESS_ENDPOINTS"
 KAFKA_USER: Final = "DROPLESS_KAFKA_USER"
+LENSES_KEY: Final = "lenses_key"
+"""The name of the file with the key of a service account in Lenses."""
 KAFKA_PASSWORD: Final = "kafka_password"  # noqa: S105 - the name of a file, not what is in it
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import dagster as dg
@@ -87,19 +88,10 @@ def definitions() -> dg.Definitions:
 
 
 def _rest_proxy_probe() -> dg.Definitions:
-    @dg.asset_check(
-        asset=keys.system("rest_proxy"),
-        name="a_record_goes_through",
-        description="A record that is produced over HTTP is consumed over HTTP.",
-    )
-    def probe(installation: Installation) -> dg.AssetCheckResult:
-        key = dg.AssetCheckKey(keys.system("rest_proxy"), "a_record_goes_through")
-        try:
-            seconds = RestProxy(installation.endpoints.rest_proxy).probe()
-        except DroplessError as error:
-            return Verdict(False, str(error)).result(key)
+    def look(at: Endpoints) -> Verdict:
+        seconds = RestProxy(at.rest_proxy).probe()
         told = {"seconds": dg.MetadataValue.float(round(seconds, 3))}
-        return Verdict(True, f"There and back in {seconds:.2f} s.", metadata=told).result(key)
+        return Verdict(True, f"There and back in {seconds:.2f} s.", metadata=told)
 
     topic = dg.AssetSpec(
         keys.provisioned("topic", names.REST_PROBE),
@@ -109,28 +101,36 @@ def _rest_proxy_probe() -> dg.Definitions:
         kinds={"kafka"},
     )
     made = provisioned("probe_topic", [topic], lambda at: desired.probe_topics(at.endpoints), pool="platform")
-    return dg.Definitions.merge(made, dg.Definitions(asset_checks=[probe]))
+    told = "A record that is produced over HTTP is consumed over HTTP."
+    return dg.Definitions.merge(made, _look_at("rest_proxy", "a_record_goes_through", told, look))
 
 
 def _lenses_sight() -> dg.Definitions:
-    @dg.asset_check(
-        asset=keys.system("lenses"),
-        name="its_agent_sees_kafka",
-        description="The agent of our environment is connected to Lenses' HQ, and has told it of Kafka's brokers.",
-    )
-    def sight(installation: Installation) -> dg.AssetCheckResult:
-        key = dg.AssetCheckKey(keys.system("lenses"), "its_agent_sees_kafka")
-        at = installation.endpoints
-        try:
-            seen = Lenses(at.lenses, at.secrets).environment(at.lenses_environment)
-        except DroplessError as error:
-            # It shows people what is there; no record depends on it.
-            return Verdict(False, str(error), risk=False).result(key)
+    def look(at: Endpoints) -> Verdict:
+        seen = Lenses(at.lenses, at.secrets).environment(at.lenses_environment)
         told = {name: dg.MetadataValue.int(count) for name, count in seen.counts.items()}
         counted = ", ".join(f"{count} {name}" for name, count in seen.counts.items())
-        return Verdict(not seen.trouble, seen.trouble or f"It sees {counted}.", risk=False, metadata=told).result(key)
+        return Verdict(not seen.trouble, seen.trouble or f"It sees {counted}.", risk=False, metadata=told)
 
-    return dg.Definitions(asset_checks=[sight])
+    told = "The agent of our environment is connected to Lenses' HQ, and has told it of Kafka's brokers."
+    # It shows people what is there; no record depends on it.
+    return _look_at("lenses", "its_agent_sees_kafka", told, look, risk=False)
+
+
+def _look_at(
+    system: str, name: str, description: str, look: Callable[[Endpoints], Verdict], *, risk: bool = True
+) -> dg.Definitions:
+    """A check of a system that asks it itself; what it refuses, or that it does not answer, is a failure."""
+    key = dg.AssetCheckKey(keys.system(system), name)
+
+    @dg.asset_check(asset=key.asset_key, name=name, description=description)
+    def check(installation: Installation) -> dg.AssetCheckResult:
+        try:
+            return look(installation.endpoints).result(key)
+        except DroplessError as error:
+            return Verdict(False, str(error), risk=risk).result(key)
+
+    return dg.Definitions(asset_checks=[check])
 
 
 def _system(system: System, cluster: Cluster | None) -> dg.Definitions:

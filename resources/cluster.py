@@ -119,7 +119,7 @@ class ClusterView:
 
     def committed(self, group: str) -> dict[Position, int]:
         """What a group committed, pending transactions left out: asking for those can hang on a dead process."""
-        return self._group_admin.committed([group]).get(group, {})
+        return self.committed_of([group]).get(group, {})
 
     def committed_of(self, groups: Sequence[str]) -> dict[str, dict[Position, int]]:
         """The same of several groups, asked at once."""

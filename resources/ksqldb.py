@@ -27,7 +27,7 @@ from dropless.lag import Position
 from dropless.plan import Action, Change, Json, Resource
 from resources.adapter import Progress
 from resources.ksqldb_client import Ksqldb
-from resources.ksqldb_offsets import Groups
+from resources.ksqldb_offsets import Groups, furthest
 from resources.waiting import until
 
 # Commits come every tenth of a second with exactly_once_v2.
@@ -229,12 +229,7 @@ class KsqldbMappings:
     def _committed(self, mapping: Resource, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[Position, int]]:
         """How far each role came in the source's topic, in any of its groups."""
         answer = self._groups.committed([group for each in groups.values() for group in each])
-        far: dict[str, dict[Position, int]] = {role: {} for role in groups}
-        for role, names_ in groups.items():
-            for place, offset in (pair for group in names_ for pair in answer.get(group, {}).items()):
-                if place[0] == mapping.hints["topic"]:
-                    far[role][place] = max(offset, far[role].get(place, 0))
-        return far
+        return {role: furthest(answer, each, mapping.hints["topic"]) for role, each in groups.items()}
 
     def _hand_over(self, mapping: Resource, found: _Found, progress: Progress) -> None:
         """Have the new queries begin where the old ones end."""

@@ -19,6 +19,15 @@ Offsets = Mapping[Position, int]
 REQUEST_SECONDS = 10.0
 
 
+def furthest(committed: Mapping[str, Offsets], groups: Sequence[str], topic: str) -> dict[Position, int]:
+    """How far the furthest of these groups came in each partition of a topic."""
+    far: dict[Position, int] = {}
+    for place, offset in (pair for group in groups for pair in committed.get(group, {}).items()):
+        if place[0] == topic:
+            far[place] = max(offset, far.get(place, 0))
+    return far
+
+
 class Groups(Protocol):
     """Consumer groups, as far as a mapping is handed from one query to another."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 from dropless.ksqldb import naming
 from dropless.lag import Position
 from resources.ksqldb_client import Ksqldb
+from resources.ksqldb_offsets import furthest
 
 # Whoever asks for a lag asks for many, and again soon.
 TIMEOUT_SECONDS: Final = 4.0
@@ -21,6 +23,11 @@ class QueryProgress:
     ) -> None:
         """Ask ksqlDB for its queries, and `committed` for the offsets of their consumer groups."""
         self._ksqldb, self._committed = ksqldb, committed
+
+    @cached_property
+    def _service_id(self) -> str:
+        # A fence looks several times a second; this never changes.
+        return self._ksqldb.service_id()
 
     def read(self, table: str, sources: Mapping[str, str]) -> dict[Position, int]:
         """The offset up to which every query of a source has read, by partition of its raw topic.
@@ -36,10 +43,12 @@ class QueryProgress:
         Raises:
             Unreachable: ksqlDB or Kafka does not answer.
         """
-        service, queries = self._ksqldb.service_id(), self._ksqldb.queries()
+        queries = self._ksqldb.queries()
         groups = {
             (topic, role): [
-                naming.group(service, query) for query in queries if naming.version_of(query, role, table, source)
+                naming.group(self._service_id, query)
+                for query in queries
+                if naming.version_of(query, role, table, source)
             ]
             for topic, source in sources.items()
             for role in naming.ROLES
@@ -47,16 +56,7 @@ class QueryProgress:
         committed = self._committed([group for each in groups.values() for group in each])
         read: dict[Position, int] = {}
         for topic in sources:
-            far = [_furthest([committed.get(each, {}) for each in groups[topic, role]], topic) for role in naming.ROLES]
+            far = [furthest(committed, groups[topic, role], topic) for role in naming.ROLES]
             for place in set.intersection(*(set(each) for each in far)):
                 read[place] = min(each[place] for each in far)
         return read
-
-
-def _furthest(offsets: Sequence[Mapping[Position, int]], topic: str) -> dict[Position, int]:
-    far: dict[Position, int] = {}
-    for each in offsets:
-        for place, offset in each.items():
-            if place[0] == topic:
-                far[place] = max(offset, far.get(place, 0))
-    return far

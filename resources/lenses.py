@@ -6,21 +6,18 @@ Source: the public documentation of Lenses' HTTP API, version 6 (`GET /api/v1/en
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
 from dropless import passwords
+from dropless.endpoints import LENSES_KEY
 from dropless.errors import DroplessError
+from dropless.kubernetes.releases import LENSES_LICENCE
 from resources.rest import Rest
-
-KEY_FILE: Final = "lenses_key"
-"""The name of the file with a service account's key."""
 
 
 class _Kafka(BaseModel):
-    version: str = ""
     num_brokers: int
 
 
@@ -29,7 +26,6 @@ class _Data(BaseModel):
 
 
 class _Connect(BaseModel):
-    num_clusters: int
     num_connectors: int
 
 
@@ -62,7 +58,7 @@ class Environment(BaseModel):
         if not self.status.agent_connected:
             return (
                 f"No agent of environment {self.name!r} is connected to HQ: "
-                "its key has to be in the Secret `lenses-licence`, as `agentKey`."
+                f"its key has to be in the Secret `{LENSES_LICENCE}`, as `agentKey`."
             )
         if kafka is None:
             return f"The agent of environment {self.name!r} is connected, and has not told anything about Kafka."
@@ -95,11 +91,11 @@ class Lenses:
                 documented.
         """
         try:
-            key = passwords.read(self._secrets, KEY_FILE)
+            key = passwords.read(self._secrets, LENSES_KEY)
         except DroplessError:
             raise DroplessError(
                 "Nobody may ask Lenses: make a service account in HQ that may see environments, and put its key into "
-                "the Secret `lenses-licence`, as `serviceAccountKey`."
+                f"the Secret `{LENSES_LICENCE}`, as `serviceAccountKey`."
             ) from None
         answer = self._rest.call(
             f"tell of environment {name!r}",
@@ -111,7 +107,7 @@ class Lenses:
         if answer.status_code == 404:
             raise DroplessError(
                 f"Lenses has no environment {name!r}: make it in HQ, and put its agent's key into the Secret "
-                "`lenses-licence`, as `agentKey`."
+                f"`{LENSES_LICENCE}`, as `agentKey`."
             )
         try:
             return Environment.model_validate_json(answer.content)

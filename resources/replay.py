@@ -48,13 +48,8 @@ def dead_letters(endpoints: Endpoints, table: str, progress: Progress = lambda _
         Unreachable: Kafka does not answer.
         DroplessError: a record in the topic is no dead letter, or the raw record of one is gone.
     """
-    view = ClusterView(endpoints)
-    places = view.partitions([names.dead_topic(table)])
-    starts, ends = view.starts(places), view.ends(places)
-    reader = CommittedReader(endpoints, f"dead.{table}", progress)
-    messages = reader.read({place: (starts[place], ends[place]) for place in places})
-    while chunk := list(islice(messages, CHUNK_LETTERS)):
-        yield from _letters(endpoints, table, chunk, progress)
+    for chunk in _chunks(endpoints, table, progress):
+        yield from chunk
 
 
 def replay(
@@ -70,14 +65,9 @@ def replay(
         Unreachable: Kafka does not answer.
     """
     producer = _producer(endpoints, contract.name) if write else None
-    outcomes = []
-    chunk: list[DeadLetter] = []
-    for letter in dead_letters(endpoints, contract.name, progress):
-        chunk.append(letter)
-        if len(chunk) == CHUNK_LETTERS:
-            outcomes.append(_replay(endpoints, contract, chunk, producer, progress))
-            chunk = []
-    outcomes.append(_replay(endpoints, contract, chunk, producer, progress))
+    outcomes = [
+        _replay(endpoints, contract, chunk, producer, progress) for chunk in _chunks(endpoints, contract.name, progress)
+    ]
     return Outcome(
         contract.name,
         replayed=sum(each.replayed for each in outcomes),
@@ -143,6 +133,16 @@ def _write(producer: Producer, topic: str, due: list[Version]) -> None:
         if error.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH):  # noqa: SLF001
             raise DroplessError("Another replay of this table began meanwhile: this one stopped.") from None
         raise DroplessError(f"The replay was not written ({error.str()}): start it again.") from None
+
+
+def _chunks(endpoints: Endpoints, table: str, progress: Progress) -> Iterator[list[DeadLetter]]:
+    view = ClusterView(endpoints)
+    places = view.partitions([names.dead_topic(table)])
+    starts, ends = view.starts(places), view.ends(places)
+    reader = CommittedReader(endpoints, f"dead.{table}", progress)
+    messages = reader.read({place: (starts[place], ends[place]) for place in places})
+    while chunk := list(islice(messages, CHUNK_LETTERS)):
+        yield list(_letters(endpoints, table, chunk, progress))
 
 
 def _letters(endpoints: Endpoints, table: str, messages: Sequence[Message], progress: Progress) -> Iterator[DeadLetter]:

@@ -73,6 +73,7 @@ _STRIMZI: Final = "https://strimzi.io/charts/"
 _LENSES: Final = "https://helm.repo.lenses.io/"
 LENSES_LICENCE: Final = "lenses-licence"
 """The Secret that the user makes: `licence`, and once HQ has given them `agentKey` and `serviceAccountKey`."""
+_LICENCE: Final = Needed(LENSES_LICENCE, "licence", "it holds the licence that you have of Lenses")
 
 RELEASES: Final = (
     Release("foundation", "foundation", _OWN, "network policies, passwords and permissions belong to no single system"),
@@ -174,7 +175,7 @@ RELEASES: Final = (
         repository=_LENSES,
         systems=("lenses",),
         pods=(Pods("1", "resources"),),
-        needs=(Needed(LENSES_LICENCE, "licence", "it holds the licence that you have of Lenses"),),
+        needs=(_LICENCE,),
     ),
     Release(
         "lenses-agent",
@@ -184,10 +185,7 @@ RELEASES: Final = (
         repository=_LENSES,
         systems=("lenses",),
         pods=(Pods("1", "resources", "persistence.storageH2.size"),),
-        needs=(
-            Needed(LENSES_LICENCE, "licence", "it holds the licence that you have of Lenses"),
-            Needed(LENSES_LICENCE, "agentKey", "HQ gives one for an environment that you make there"),
-        ),
+        needs=(_LICENCE, Needed(LENSES_LICENCE, "agentKey", "HQ gives one for an environment that you make there")),
     ),
     Release(
         "dagster",

@@ -70,8 +70,11 @@ _VOLUMES = """volumeClaimTemplates:
 def real(name: str = "") -> Path | None:
     """The folder of a real chart, or the folder of all of them; None where there is none."""
     told = os.environ.get("DROPLESS_CHARTS")
-    folder = Path(told) / name if told else None
-    return folder if folder and folder.is_dir() else None
+    if not told:
+        return None
+    assert Path(told).is_dir(), f"DROPLESS_CHARTS names {told}, which is no folder"
+    folder = Path(told) / name
+    return folder if folder.is_dir() else None
 
 
 def real_kinds(tools: Tools) -> list[dict[str, Any]]:

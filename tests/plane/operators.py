@@ -1,8 +1,9 @@
 """Custom kinds on the plane, and what stands in for the operators that would look after them.
 
 Strimzi's kinds are its own, made by its generator from its published classes. Those of CloudNativePG and of MongoDB's
-operator are published nowhere but in container images and repositories: theirs here are stand-ins that take anything.
-No operator runs; kwok's stages answer for them, with the pods that Strimzi would make of a node pool.
+operator are published nowhere but in container images and repositories: theirs here are stand-ins that take anything,
+unless the real charts are there (`charts_of_others.py`). No operator runs; kwok's stages answer for them, with the pods
+that Strimzi would make of a node pool.
 """
 
 from __future__ import annotations

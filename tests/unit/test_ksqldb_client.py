@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from contracts import SENSORS, contract
+from serving import JsonHandler
 
 from dropless import durability, names
 from dropless.errors import DroplessError, NotReady, Unreachable, Unsafe
@@ -43,24 +44,17 @@ class BySpecification:
         self.die_at: str | None = None
         specified = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(JsonHandler, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self._answer(*specified.get(self.path))
 
             def do_POST(self) -> None:
                 assert self.path == "/ksql"
                 assert self.headers["Content-Type"] == "application/vnd.ksql.v1+json"
-                self._answer(*specified.post(json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+                self._answer(*specified.post(self.body()))
 
             def _answer(self, status: int, body: object) -> None:
-                text = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/vnd.ksql.v1+json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: object) -> None: ...
+                self.answer(status, body, "application/vnd.ksql.v1+json")
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"

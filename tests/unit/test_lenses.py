@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import serving
+from serving import JsonHandler, serving
 
+from dropless.endpoints import LENSES_KEY
 from dropless.errors import DroplessError
-from resources.lenses import KEY_FILE, Lenses
+from resources.lenses import Lenses
 
 KEY = "sa_key_of_a_test"
 # The whole of an environment, as the documentation has it.
@@ -32,17 +32,9 @@ class BySpecification:
         self.environments: dict[str, dict[str, Any]] = {}
         specified = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(JsonHandler, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                status, body = specified.get(self.path, self.headers["Authorization"])
-                text = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: object) -> None: ...
+                self.answer(*specified.get(self.path, self.headers["Authorization"]))
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -84,7 +76,7 @@ def hq() -> Iterator[BySpecification]:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
-    (tmp_path / KEY_FILE).write_text(f"{KEY}\n")
+    (tmp_path / LENSES_KEY).write_text(f"{KEY}\n")
     return tmp_path
 
 
@@ -123,7 +115,7 @@ def test_an_environment_that_there_is_not_has_to_be_made(hq: BySpecification, se
 
 
 def test_a_refusal_is_hqs_own_word_and_never_the_key(hq: BySpecification, secrets: Path):
-    (secrets / KEY_FILE).write_text("another")
+    (secrets / LENSES_KEY).write_text("another")
     with pytest.raises(DroplessError, match=r"refused to tell of environment 'dropless': Unauthorised") as refused:
         Lenses(hq.url, secrets).environment("dropless")
     assert "another" not in str(refused.value)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from serving import serving
+from serving import JsonHandler, serving
 
 from dropless.errors import DroplessError, NotReady
 from dropless.names import REST_PROBE as TOPIC
@@ -29,26 +28,19 @@ class BySpecification:
         self.refuses = False
         specified = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(JsonHandler, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self._answer(*specified.get(self.path, self.headers["Accept"]))
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self._answer(*specified.post(self.path, self.headers["Content-Type"], body))
+                self._answer(*specified.post(self.path, self.headers["Content-Type"], self.body()))
 
             def do_DELETE(self) -> None:
                 self._answer(*specified.delete(self.path))
 
             def _answer(self, status: int, body: object = None) -> None:
                 specified.requests.append((self.command, self.path))
-                text = b"" if body is None else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: object) -> None: ...
+                self.answer(status, body)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"

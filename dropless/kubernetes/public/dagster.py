@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dropless.contract import Contract
+from dropless.endpoints import LENSES_KEY
 from dropless.kubernetes.addresses import Addresses
 from dropless.kubernetes.installation import Installation
 from dropless.kubernetes.releases import LENSES_LICENCE
@@ -22,7 +23,7 @@ PASSWORDS: Final = {
     "mongodb_application": ("mongodb-application", "password"),
     "minio_root": ("minio-root", "rootPassword"),
     # Of a service account in Lenses, with which Dagster asks what its agent sees.
-    "lenses_key": (LENSES_LICENCE, "serviceAccountKey"),
+    LENSES_KEY: (LENSES_LICENCE, "serviceAccountKey"),
     **{f"minio_{user}": (f"minio-{user}", "secretKey") for user in ("pipeline", "pinot", "reader", "scientist")},
 }
 LAPTOP: Final = {"requests": {"cpu": "50m", "memory": "448Mi"}, "limits": {"cpu": "1", "memory": "448Mi"}}
