@@ -30,7 +30,9 @@ AT_ONCE = 3
 LOOK_SECONDS = 1.0
 # What Helm takes beyond its own time-out: the chart, and taking back what failed.
 LEEWAY_SECONDS = 300.0
-INTERRUPTED: Final = ("pending-install", "pending-upgrade", "pending-rollback")
+# While it makes a release what it shall be, and not again what it was.
+FORWARD: Final = ("pending-install", "pending-upgrade")
+INTERRUPTED: Final = (*FORWARD, "pending-rollback")
 
 
 class Failed(DroplessError):

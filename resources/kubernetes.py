@@ -17,7 +17,7 @@ from dropless.kubernetes.releases import Needed, Release, awaited, named, namesp
 from dropless.plan import Change, Json, Resource
 from resources.adapter import Progress
 from resources.api_server import ApiServer, Conflict, Forbidden
-from resources.helm import AT_ONCE, INTERRUPTED, Deployed, Failed, Helm, Rendered, render
+from resources.helm import AT_ONCE, FORWARD, INTERRUPTED, Deployed, Failed, Helm, Rendered, render
 from resources.kubernetes_ready import referred, wait
 from resources.kubernetes_trouble import pods, ready, troubles
 from resources.lease import Lease
@@ -175,11 +175,13 @@ class Releases:
         last: list[str] = []
 
         def watch() -> None:
-            # What was wrong is gone when Helm has taken the release back.
             try:
                 found = pods(self._cluster, mine.namespace, {name})
                 progress(f"{name}: {sum(map(ready, found))} of {len(found)} pods ready")
-                last[:] = troubles(self._cluster, mine.namespace, {name}) or last
+                said = troubles(self._cluster, mine.namespace, {name})
+                # Once Helm takes the release back, what is not ready are the pods of before.
+                if said and self._going_forward(mine):
+                    last[:] = said
             except Unreachable:
                 return
 
@@ -187,6 +189,10 @@ class Releases:
             self._helm.upgrade(mine.release, mine.namespace, mine.values, self._ready_seconds, watch)
         except Failed as error:
             raise DroplessError(" ".join([str(error), *(f"{each}." for each in last)])) from None
+
+    def _going_forward(self, mine: Rendered) -> bool:
+        which = f"owner=helm,name={mine.release.name},status in ({', '.join(FORWARD)})"
+        return bool(self._cluster.listed("v1", "Secret", mine.namespace, label_selector=which))
 
     def _namespace(self, name: str) -> None:
         """Make the namespace if there is none; who may not even look, as Dagster in the cluster, lives in it."""

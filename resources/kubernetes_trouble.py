@@ -39,7 +39,7 @@ def troubles(cluster: ApiServer, namespace: str, names: Collection[str]) -> list
     waiting = [each for each in pods(cluster, namespace, names) if not ready(each)]
     found = [
         f"pod {each['metadata']['name']}: {'; '.join(_reasons(each)) or 'is not ready'}"
-        + _told(warnings(cluster, namespace, each["metadata"]["name"]))
+        + _told(_warnings(cluster, namespace, each))
         for each in waiting[:MOST]
     ]
     if len(waiting) > MOST:
@@ -48,14 +48,16 @@ def troubles(cluster: ApiServer, namespace: str, names: Collection[str]) -> list
         for each in cluster.listed("apps/v1", kind, namespace):
             labels = set((each["metadata"].get("labels") or {}).values())
             short = (each.get("status") or {}).get("replicas", 0) < each["spec"].get("replicas", 1)
-            if labels & set(names) and short and (said := warnings(cluster, namespace, each["metadata"]["name"])):
+            if labels & set(names) and short and (said := _warnings(cluster, namespace, each)):
                 found.append(f"{kind} {each['metadata']['name']}{_told(said)}")
     return found
 
 
-def warnings(cluster: ApiServer, namespace: str, name: str) -> list[str]:
+def _warnings(cluster: ApiServer, namespace: str, item: Object) -> list[str]:
     """The last warnings about an object, the newest first, each once."""
-    events = cluster.listed("v1", "Event", namespace, field_selector=f"involvedObject.name={name},type=Warning")
+    # Not by its name: a pod of a set has that of the pod before it, whose warnings are over.
+    which = f"involvedObject.uid={item['metadata']['uid']},type=Warning"
+    events = cluster.listed("v1", "Event", namespace, field_selector=which)
     events.sort(key=lambda each: str(each.get("lastTimestamp") or each.get("eventTime") or ""), reverse=True)
     return list(dict.fromkeys(f"{each.get('reason')}: {str(each.get('message')).strip()}" for each in events))[:MOST]
 

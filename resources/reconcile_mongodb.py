@@ -21,7 +21,7 @@ from dropless.backfill.slices import SLICE_SECONDS, Key, Pace
 from dropless.contract import Contract, MongodbCollection, Source
 from dropless.databases import Document
 from dropless.endpoints import Endpoints
-from dropless.reconciliation.canonical import Split, Values, bucket, hashes
+from dropless.reconciliation.canonical import Hasher, Split, Values, bucket
 from dropless.reconciliation.keys import parts_of
 from dropless.reconciliation.mapped import Refused, mapped
 from dropless.reconciliation.pairs import Pair
@@ -61,6 +61,7 @@ class MongodbSide:
         self._mapping = mapped(contract, source)
         self._fields = dict.fromkeys([*source.taken, "_id"], 1)
         self.split = Split.whole(contract)
+        self._hasher = Hasher(self.split)
         self._client: MongoClient[Document] | None = None
         self.rows_read = 0
         self.seconds = 0.0
@@ -91,7 +92,7 @@ class MongodbSide:
         if self._where is not None and (isinstance(row, Refused) or not self._where.holds(row)):
             return None
         # A refused document is nowhere else: its key alone makes it differ.
-        sums = (0, 0, 0) if keys_only or isinstance(row, Refused) else hashes(key, row, self.split)[1:]
+        sums = (0, 0, 0) if keys_only or isinstance(row, Refused) else self._hasher.hashes(key, row)[1:]
         return (self._source, key, bucket(key), *sums)
 
     def rows(self, keys: Collection[str]) -> dict[str, Values | Refused]:

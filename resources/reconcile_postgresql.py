@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from datetime import date, timedelta
 from queue import SimpleQueue
@@ -18,7 +19,7 @@ from dropless.contract import Contract, PostgresqlTable, Source
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.reconciliation import in_postgresql
-from dropless.reconciliation.canonical import Digest, Split, Values, bucket, hashes
+from dropless.reconciliation.canonical import Digest, Hasher, Split, Values, bucket
 from dropless.reconciliation.in_postgresql import INTEGERS, Written
 from dropless.reconciliation.keys import parts_of
 from dropless.reconciliation.mapped import Mapped, Refused, mapped
@@ -80,15 +81,24 @@ class PostgresqlSide:
         select = in_postgresql.keyed if keys_only else in_postgresql.hashed
         found = Digest()
 
-        def one(condition: sql.Composable) -> tuple[list[Any], list[Any]]:
+        def one(condition: sql.Composable) -> Digest:
             condition = self._chosen(condition)
+            made = Digest()
             connection = free.get()
             try:
-                parts = connection.execute(in_postgresql.summed(select(rows, self._table, condition))).fetchall()
-                fetched = not keys_only and rows.split.fetched
-                return parts, list(self._fetched(connection, condition)) if fetched else []
+                summed = connection.execute(in_postgresql.summed(select(rows, self._table, condition)))
+                made.extend((each[0], each[1:]) for each in summed)
+                if rows.split.fetched and not keys_only:
+                    made.extend(self._fetched(connection, condition))
             finally:
                 free.put(connection)
+            return made
+
+        def take(made: Digest) -> None:
+            pace.begun(made.rows, time.monotonic())
+            found.extend(made.buckets.items())
+            self.rows_read += made.rows
+            progress(made.rows)
 
         free: SimpleQueue[psycopg.Connection[Any]] = SimpleQueue()
         with self._asked() as connection, ExitStack() as others:
@@ -96,18 +106,18 @@ class PostgresqlSide:
             free.put(connection)
             for _ in range(1, workers):
                 free.put(others.enter_context(closing(self._beside(connection))))
-            pool = others.enter_context(ThreadPoolExecutor(workers))
-            chunks = list(self._chunks(connection, CHUNK_ROWS if rate is None else max(1, int(rate * SLICE_SECONDS))))
-            for first in range(0, len(chunks), workers):
+            pool = ThreadPoolExecutor(workers)
+            others.callback(pool.shutdown, cancel_futures=True)
+            # One more than are read at once: no connection waits until we have added up. A rate is kept block by block.
+            ahead = workers + 1 if rate is None else 1
+            begun: deque[Future[Digest]] = deque()
+            for chunk in self._chunks(connection, CHUNK_ROWS if rate is None else max(1, int(rate * SLICE_SECONDS))):
+                if len(begun) == ahead:
+                    take(begun.popleft().result())
                 time.sleep(pace.wait(time.monotonic()))
-                read = 0
-                for parts, fetched in pool.map(one, chunks[first : first + workers]):
-                    read += sum(int(each[1]) for each in parts)
-                    found.extend((each[0], each[1:]) for each in parts)
-                    found.extend(fetched)
-                pace.begun(read, time.monotonic())
-                self.rows_read += read
-                progress(read)
+                begun.append(pool.submit(one, chunk))
+            for last in begun:
+                take(last.result())
         return found
 
     def partly(self, keys: Collection[str], *, keys_only: bool = False) -> Digest:
@@ -194,11 +204,12 @@ class PostgresqlSide:
     ) -> Iterator[tuple[str, Sequence[int]]]:
         rows, types, mapping = self._written()
         selected = sql.SQL(", ").join([rows.key, *(_wire(name, types[name]) for name in rows.origins)])
-        half = Split(rows.split.fetched)
+        half = rows.split.fetched
+        hasher, origins = Hasher(Split(half)), [(name, types[name]) for name in rows.origins]
         query = sql.SQL("select {} from {} where ({}) and not {}")
         for key, *texts in connection.execute(query.format(selected, self._table, where, rows.absent)):
-            row = {name: _value(text, types[name]) for name, text in zip(rows.origins, texts, strict=True)}
-            yield key, hashes(key, mapping.columns(row, half.computed), half)
+            row = {name: _value(text, type_) for (name, type_), text in zip(origins, texts, strict=True)}
+            yield key, hasher.hashes(key, mapping.columns(row, half))
 
     def _beside(self, connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
         """Another connection that sees the snapshot of this one."""

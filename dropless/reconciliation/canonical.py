@@ -9,7 +9,7 @@ sign.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,7 @@ from dropless.contract import Column, Contract
 from dropless.contract.column_type import Kind
 
 SEPARATOR: Final = "\x1f"
+_HALVES: Final = struct.Struct(">QQ")
 MODULUS: Final = 2**64
 BUCKET_DIGITS: Final = 3
 """Hexadecimal digits of the key's MD5 that name its bucket: 4,096 of them."""
@@ -66,19 +67,7 @@ class Split:
 
 def coarse(kind: Kind, value: Any) -> str:
     """A value's canonical text without what is finer than a millisecond; empty for null."""
-    if value is None:
-        return ""
-    match kind:
-        case Kind.STRING | Kind.JSON:
-            return f"{len(value.encode())}:{value}"
-        case Kind.TIMESTAMP:
-            return str(towards_zero(value))
-        case Kind.DOUBLE:
-            return str(struct.unpack("<q", struct.pack("<d", value + 0.0))[0])
-        case Kind.BOOLEAN:
-            return "true" if value else "false"
-        case _:
-            return str(value)
+    return "" if value is None else _WRITERS.get(kind, str)(value)
 
 
 def fine(value: int | None) -> str:
@@ -92,26 +81,66 @@ def towards_zero(microseconds: int) -> int:
     return whole if microseconds >= 0 else -whole
 
 
+def _measured(text: str) -> str:
+    return f"{len(text) if text.isascii() else len(text.encode())}:{text}"
+
+
+def _bits(number: float) -> str:
+    return str(struct.unpack("<q", struct.pack("<d", number + 0.0))[0])
+
+
+_WRITERS: Final[Mapping[Kind, Callable[[Any], str]]] = {
+    Kind.STRING: _measured,
+    Kind.JSON: _measured,
+    Kind.TIMESTAMP: lambda value: str(towards_zero(value)),
+    Kind.DOUBLE: _bits,
+    Kind.BOOLEAN: lambda value: "true" if value else "false",
+}
+
+
 def bucket(key: str) -> int:
     """The bucket of a unified key."""
     return int(md5(key.encode(), usedforsecurity=False).hexdigest()[:BUCKET_DIGITS], 16)
 
 
+class Hasher:
+    """What rows add to the digests of their buckets: each column's writing is looked up once, not for every row."""
+
+    def __init__(self, split: Split) -> None:
+        """Of rows that are hashed in these halves."""
+        self._halves = [
+            (
+                [(each.name, _WRITERS.get(each.type.kind, str)) for each in columns],
+                [each.name for each in columns if each.type.kind is Kind.TIMESTAMP],
+                optional,
+            )
+            for columns, optional in split.halves
+        ]
+
+    def hashes(self, key: str, values: Values) -> Hashes:
+        """What a row adds."""
+        start = _measured(key)
+        high = low = finest = 0
+        for columns, moments, optional in self._halves:
+            found = [values[name] for name, _ in columns]
+            if optional and all(each is None for each in found):
+                continue
+            written = ["" if value is None else write(value) for (_, write), value in zip(columns, found, strict=True)]
+            more_high, more_low = _HALVES.unpack(_digest([start, *written]))
+            high += more_high
+            low += more_low
+            if moments:
+                finest += _HALVES.unpack(_digest([start, *(fine(values[name]) for name in moments)]))[0]
+        return Hashes(1, high % MODULUS, low % MODULUS, finest % MODULUS)
+
+
 def hashes(key: str, values: Values, split: Split) -> Hashes:
-    """What a row adds to the digest of its bucket."""
-    start = f"{len(key.encode())}:{key}"
-    high = low = finest = 0
-    for columns, optional in split.halves:
-        if optional and all(values[each.name] is None for each in columns):
-            continue
-        text = SEPARATOR.join([start, *(coarse(each.type.kind, values[each.name]) for each in columns)])
-        digest = md5(text.encode(), usedforsecurity=False).digest()
-        high += int.from_bytes(digest[:8], "big")
-        low += int.from_bytes(digest[8:], "big")
-        if moments := [each.name for each in columns if each.type.kind is Kind.TIMESTAMP]:
-            text = SEPARATOR.join([start, *(fine(values[name]) for name in moments)])
-            finest += int.from_bytes(md5(text.encode(), usedforsecurity=False).digest()[:8], "big")
-    return Hashes(1, high % MODULUS, low % MODULUS, finest % MODULUS)
+    """What one row adds to the digest of its bucket."""
+    return Hasher(split).hashes(key, values)
+
+
+def _digest(texts: Sequence[str]) -> bytes:
+    return md5(SEPARATOR.join(texts).encode(), usedforsecurity=False).digest()
 
 
 @dataclass
@@ -122,9 +151,13 @@ class Digest:
 
     def add(self, bucket_: int, more: Sequence[int]) -> None:
         """Add a part of a bucket: count and the three sums, which may be below zero or beyond 2^64."""
-        count, *sums = self.buckets.get(bucket_, NOTHING)
-        added = [(one + int(other)) % MODULUS for one, other in zip(sums, more[1:], strict=True)]
-        self.buckets[bucket_] = Hashes(count + int(more[0]), *added)
+        count, high, low, finest = self.buckets.get(bucket_, NOTHING)
+        self.buckets[bucket_] = Hashes(
+            count + int(more[0]),
+            (high + int(more[1])) % MODULUS,
+            (low + int(more[2])) % MODULUS,
+            (finest + int(more[3])) % MODULUS,
+        )
 
     def extend(self, parts: Iterable[tuple[int, Sequence[int]]], sign: int = 1) -> None:
         """Add parts, or take them away."""
