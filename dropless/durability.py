@@ -35,6 +35,7 @@ FLUSH_CHECK_MS: Final = 50
 # The largest record of our topics. A raw record stays below it, so that its dead letter, which has headers too, fits.
 MAX_MESSAGE_BYTES: Final = 20 * 1024 * 1024
 MAX_RAW_BYTES: Final = 16 * 1024 * 1024
+FOREVER_MINUTES: Final = 2**31 - 1
 
 TABLE: Final = (
     Setting("producer", "acks", "all", "1", "a write is lost with the leader that alone has it"),
@@ -72,6 +73,8 @@ def broker() -> dict[str, str]:
         "transaction.state.log.min.isr": str(MIN_INSYNC_REPLICAS),
         "share.coordinator.state.topic.replication.factor": str(REPLICATION_FACTOR),
         "share.coordinator.state.topic.min.isr": str(MIN_INSYNC_REPLICAS),
+        # A group that nobody is in for a week would be forgotten, and begin at the beginning: every row once more.
+        "offsets.retention.minutes": str(FOREVER_MINUTES),
         # A dead producer's open transaction blocks every read_committed reader until it is aborted.
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     }

@@ -91,22 +91,34 @@ class GroupAdmin:
 
         return self._ask("tell the offsets of groups", ask) if groups else {}
 
-    def commit(self, group: str, offsets: Mapping[Position, int]) -> dict[Position, str]:
-        """Commit these offsets for a group of which nobody is a member; what was refused, and why."""
+    def notes(self, group: str) -> dict[Position, str]:
+        """What was noted with a group's offsets, where something was."""
+
+        def ask(client: KafkaAdminClient) -> dict[Position, str]:
+            found = client.list_group_offsets({group: None})[group]
+            return {(place.topic, place.partition): str(at.metadata) for place, at in found.items() if at.metadata}
+
+        return self._ask("tell what was noted with a group's offsets", ask)
+
+    def commit(self, group: str, offsets: Mapping[Position, int], note: str = "") -> dict[Position, str]:
+        """Commit these offsets for a group of which nobody is a member; what was refused, and why.
+
+        The note stays until somebody else commits.
+        """
         # kafka-python makes every command start later.
         from kafka import TopicPartition  # noqa: PLC0415
-        from kafka.errors import NoError  # noqa: PLC0415
+        from kafka.errors import NoError, UnknownTopicOrPartitionError  # noqa: PLC0415
         from kafka.structs import OffsetAndMetadata  # noqa: PLC0415
 
-        wanted = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
+        wanted = {TopicPartition(*place): OffsetAndMetadata(offset, note, -1) for place, offset in offsets.items()}
 
         def ask(client: KafkaAdminClient) -> dict[Position, str]:
             answered = client.alter_group_offsets(group, wanted)
-            return {
-                (place.topic, place.partition): str(error)
-                for place, error in answered.items()
-                if not (error is NoError or isinstance(error, NoError))
-            }
+            refused = {place: _class(error) for place, error in answered.items() if _class(error) is not NoError}
+            if UnknownTopicOrPartitionError in refused.values():
+                # The coordinator is still being told of a topic that was just made.
+                raise UnknownTopicOrPartitionError("a topic is not known yet")
+            return {(place.topic, place.partition): error.__name__ for place, error in refused.items()}
 
         return self._ask("set the offsets of a group", ask)
 
@@ -141,6 +153,11 @@ class GroupAdmin:
         if self._client is not None:
             self._client.close()
         self._client = None
+
+
+def _class(error: Any) -> type[Exception]:
+    # It gives one or the other, by its version.
+    return error if isinstance(error, type) else type(error)
 
 
 def _membership(told: Mapping[str, Any]) -> Membership:

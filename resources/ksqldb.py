@@ -7,6 +7,9 @@ the new ones started. The groups come first, so that whoever is killed at any po
 or the new groups. Under traffic that never rests the three may not meet: then the new ones begin where the last of
 them is, and what the others had written from there on is written again, with the same origin and position.
 
+A source is taken over from the union's workers, and given back to them, in the same way: a note in the workers' group
+has them wait meanwhile, and where the queries ended is where they begin.
+
 That it was so can be seen: `_topic`, `_partition` and `_offset` of the rows and of the dead letters name each raw
 record once.
 """
@@ -19,7 +22,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from dropless import names
 from dropless.errors import DroplessError, NotReady, Unsafe
 from dropless.ksqldb import naming
 from dropless.ksqldb.desired import RUNNING
@@ -28,6 +30,7 @@ from dropless.plan import Action, Change, Json, Resource
 from resources.adapter import Progress
 from resources.ksqldb_client import Ksqldb
 from resources.ksqldb_offsets import Groups, furthest
+from resources.ksqldb_workers import Workers, places
 from resources.waiting import until
 
 # Commits come every tenth of a second with exactly_once_v2.
@@ -36,6 +39,7 @@ FREEZE_SECONDS: Final = 60.0
 ATTEMPTS: Final = 5
 # ksqlDB deletes the group of a query some seconds after its end, and would delete one of the same name made meanwhile.
 FORGETTING_SECONDS: Final = 60.0
+_UNKNOWN: Final = "unknown"
 
 
 class KsqldbStreams:
@@ -124,7 +128,12 @@ class KsqldbMappings:
         found = {}
         for mapping in desired:
             seen = _of(mapping, queries)
-            if seen.states:
+            if not seen.states and _given_back(mapping):
+                # Without queries the workers still wait if somebody ended those by hand.
+                version = _UNKNOWN if Workers(self._groups, mapping).waiting() else ""
+                nothing: dict[str, Json] = {"version": version, "queries": {}}
+                found[mapping.id] = Resource(mapping.system, mapping.kind, mapping.name, nothing)
+            elif seen.states:
                 versions = [*seen.old_versions, *([seen.wanted] if seen.current else [])]
                 old = {role: seen.states[role, version] for role, version in sorted(seen.old, key=lambda each: each[1])}
                 properties: dict[str, Json] = {"version": ", ".join(versions), "queries": {**old, **seen.current}}
@@ -139,7 +148,13 @@ class KsqldbMappings:
         """
         mapping = change.desired
         found = _of(mapping, self._ksqldb.queries())
-        if (lost := self._lost(mapping, found)) and found.states:
+        if _given_back(mapping):
+            if self._still_theirs(mapping, found) and not self._complete(found):
+                raise Unsafe(
+                    f"Nobody knows how far ksqlDB came with {mapping.name!r}, of which somebody ended queries: workers "
+                    f"would read {mapping.hints['topic']} from where ksqlDB began, and write rows again."
+                )
+        elif (lost := self._lost(mapping, found)) and (found.states or Workers(self._groups, mapping).waiting()):
             raise Unsafe(
                 f"Nobody knows how far query {found.id(lost[0])} of {mapping.name!r} came: it would read "
                 f"{mapping.hints['topic']} from the beginning and write everything again."
@@ -158,12 +173,17 @@ class KsqldbMappings:
         """The same, with a query that nobody knows the place of beginning at the beginning."""
         mapping = change.desired
         found = _of(mapping, self._ksqldb.queries())
+        if _given_back(mapping):
+            self._give_back(mapping, found, progress)
+        else:
+            self._run(mapping, found, progress)
+        self._retire(mapping)
+
+    def _run(self, mapping: Resource, found: _Found, progress: Progress) -> None:
         if found.old:
             if self._to_hand_over(mapping, found):
                 self._hand_over(mapping, found, progress)
-            for role, version in found.old:
-                progress(f"ending query {found.id(role, version)}")
-                self._ksqldb.terminate(found.id(role, version))
+            self._end(found, progress)
         elif not found.states:
             self._take_over(mapping, found, progress)
         statements: Mapping[str, str] = mapping.hints["statements"]
@@ -174,7 +194,20 @@ class KsqldbMappings:
                 self._ksqldb.execute(doing, statements[role], mapping.hints["properties"])
             elif found.current[role] == "PAUSED":
                 self._ksqldb.resume(found.id(role))
-        self._retire(mapping)
+
+    def _give_back(self, mapping: Resource, found: _Found, progress: Progress) -> None:
+        """Have the workers begin where the queries end, and end those."""
+        workers = Workers(self._groups, mapping)
+        if self._still_theirs(mapping, found):
+            first = self._meeting(mapping, found, progress) if self._complete(found) else workers.end()
+            progress(f"having the union's workers go on with {mapping.name}")
+            workers.go_on(first)
+        self._end(found, progress)
+
+    def _end(self, found: _Found, progress: Progress) -> None:
+        for role, version in found.old:
+            progress(f"ending query {found.id(role, version)}")
+            self._ksqldb.terminate(found.id(role, version))
 
     def wait_ready(self, desired: Sequence[Resource], timeout_seconds: float) -> None:
         """Wait until every query runs.
@@ -187,6 +220,10 @@ class KsqldbMappings:
             queries = self._ksqldb.queries()
             for mapping in desired:
                 found = _of(mapping, queries)
+                if _given_back(mapping):
+                    if found.states:
+                        return f"{len(found.states)} queries of {mapping.name} are still there."
+                    continue
                 for role in naming.ROLES:
                     state = found.current.get(role)
                     if state == "ERROR":
@@ -211,12 +248,21 @@ class KsqldbMappings:
 
     def _to_hand_over(self, mapping: Resource, found: _Found) -> bool:
         """Whether the new groups have to be made of the old ones, which is so until an old query was ended."""
-        if len({role for role, _ in found.old}) == len(naming.ROLES):
+        if self._complete(found):
             return True
         # A version that was itself about to be replaced when a next one came: its groups are there, if not its queries.
         return bool(found.old and self._nowhere(mapping, found)) and all(
             self._committed(mapping, self._old_groups(found)).values()
         )
+
+    def _still_theirs(self, mapping: Resource, found: _Found) -> bool:
+        """Whether the workers have not been told where to go on; once they were, the queries are paused there."""
+        return Workers(self._groups, mapping).waiting() or RUNNING in found.states.values()
+
+    @staticmethod
+    def _complete(found: _Found) -> bool:
+        """Whether no old query was ended yet."""
+        return len({role for role, _ in found.old}) == len(naming.ROLES)
 
     def _nowhere(self, mapping: Resource, found: _Found) -> list[str]:
         missing = [role for role in naming.ROLES if role not in found.current]
@@ -233,14 +279,21 @@ class KsqldbMappings:
 
     def _hand_over(self, mapping: Resource, found: _Found, progress: Progress) -> None:
         """Have the new queries begin where the old ones end."""
+        first = self._meeting(mapping, found, progress)
+        for role in naming.ROLES:
+            if role not in found.current:
+                self._begin(self._group(found.id(role)), first)
+
+    def _meeting(self, mapping: Resource, found: _Found, progress: Progress) -> dict[Position, int]:
+        """Pause the old queries where all have read the same; where the last of them is if they never do."""
         states = {found.id(*each): found.states[each] for each in found.old}
         for attempt in range(1, ATTEMPTS + 1):
             progress(f"pausing the queries of {mapping.name} (attempt {attempt})")
             far = list(self._frozen(mapping, found, states).values())
-            first = {place: min(each.get(place, 0) for each in far) for place in _places(mapping)}
+            first = {place: min(each.get(place, 0) for each in far) for place in places(mapping)}
             repeated = sum(max(each.get(place, 0) for each in far) - first[place] for place in first)
             if not repeated:
-                break
+                return first
             if attempt < ATTEMPTS:
                 # One was a little behind: once more, at another moment.
                 for query_id in states:
@@ -249,9 +302,7 @@ class KsqldbMappings:
                 self._sleep(STILL_SECONDS)
             else:
                 progress(f"the queries of {mapping.name} do not meet: up to {repeated} records are written again")
-        for role in naming.ROLES:
-            if role not in found.current:
-                self._begin(self._group(found.id(role)), first)
+        return first
 
     def _frozen(self, mapping: Resource, found: _Found, states: Mapping[str, str]) -> dict[str, dict[Position, int]]:
         """Pause all old queries at about the same moment; how far they are once that does not change any more."""
@@ -286,17 +337,17 @@ class KsqldbMappings:
 
         The beginning is written down, too: a group without offsets is one whose query somebody ended.
         """
-        if not (beginning := self._nowhere(mapping, found)):
+        workers = Workers(self._groups, mapping)
+        beginning = self._nowhere(mapping, found) if (waiting := workers.waiting()) else naming.ROLES
+        if not beginning:
             return
-        workers = names.union_group(mapping.hints["table"])
-        far = self._committed(mapping, {"rows": [workers]})["rows"]
-        if far:
+        first = workers.end()
+        if any(first.values()):
             progress(f"beginning {mapping.name} where the union's workers ended")
-            self._groups.await_empty(workers, "stop the union's workers; two engines would write each row twice.")
-            far = self._committed(mapping, {"rows": [workers]})["rows"]
         for role in beginning:
-            first = {place: far.get(place, 0) for place in _places(mapping)}
-            self._groups.begin_at(self._group(found.id(role)), first)
+            self._begin(self._group(found.id(role)), first)
+        if not waiting:
+            workers.leave(first)
 
     def _retire(self, mapping: Resource) -> None:
         """Drop the streams of earlier versions; their topics stay. One that a query still uses is left for later."""
@@ -306,8 +357,8 @@ class KsqldbMappings:
                 self._ksqldb.drop_stream(name)
 
 
-def _places(mapping: Resource) -> list[Position]:
-    return [(mapping.hints["topic"], partition) for partition in range(mapping.hints["partitions"])]
+def _given_back(mapping: Resource) -> bool:
+    return not mapping.properties["queries"]
 
 
 def _of(mapping: Resource, queries: Mapping[str, str]) -> _Found:

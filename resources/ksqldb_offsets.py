@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.group_admin import GroupAdmin
@@ -15,8 +13,6 @@ from resources.topic_admin import TopicAdmin
 
 Offsets = Mapping[Position, int]
 """The next offset by topic and partition."""
-
-REQUEST_SECONDS = 10.0
 
 
 def furthest(committed: Mapping[str, Offsets], groups: Sequence[str], topic: str) -> dict[Position, int]:
@@ -38,8 +34,15 @@ class Groups(Protocol):
             Unreachable: Kafka does not answer.
         """
 
-    def begin_at(self, group: str, offsets: Offsets) -> None:
-        """Have a group without members begin there.
+    def notes(self, group: str) -> dict[Position, str]:
+        """What was noted with a group's offsets, where something was.
+
+        Raises:
+            Unreachable: Kafka does not answer.
+        """
+
+    def begin_at(self, group: str, offsets: Offsets, note: str = "") -> None:
+        """Have a group without members begin there, with a note that the next who commits takes away.
 
         Raises:
             DroplessError: Kafka refuses, for instance because the group has members.
@@ -64,19 +67,16 @@ class KafkaGroups:
         """Each group's offsets."""
         return self._offsets.committed(groups)
 
-    def begin_at(self, group: str, offsets: Offsets) -> None:
-        """Have a group without members begin there."""
-        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
-        request = [ConsumerGroupTopicPartitions(group, places)]
-        try:
-            answer = self._admin.client.alter_consumer_group_offsets(request, request_timeout=REQUEST_SECONDS)[group]
-            refused = [each.error for each in answer.result().topic_partitions if each.error]
-        except KafkaException as error:
+    def notes(self, group: str) -> dict[Position, str]:
+        """What was noted with a group's offsets, where something was."""
+        return self._offsets.notes(group)
+
+    def begin_at(self, group: str, offsets: Offsets, note: str = "") -> None:
+        """Have a group without members begin there, with a note that the next who commits takes away."""
+        if refused := self._offsets.commit(group, offsets, note):
             raise DroplessError(
-                f"Kafka refused to have group {group!r} begin elsewhere: {error.args[0].str()}."
-            ) from None
-        if refused:
-            raise DroplessError(f"Kafka refused to have group {group!r} begin elsewhere: {refused[0].str()}.")
+                f"Kafka refused to have group {group!r} begin elsewhere: {next(iter(refused.values()))}."
+            )
 
     def await_empty(self, group: str, remedy: str) -> None:
         """Wait until a group has no members."""

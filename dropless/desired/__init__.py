@@ -52,9 +52,11 @@ def everything(contracts: Sequence[Contract], endpoints: Endpoints) -> list[Reso
 
 
 def union_queries(contract: Contract, endpoints: Endpoints) -> list[Resource]:
-    """The streams and queries of a table that ksqlDB unites; nothing of one that workers unite.
+    """The streams and queries of a table that ksqlDB unites; of one that workers unite, that it has none.
 
     Raises:
         Inexpressible: it cannot unite this one.
     """
-    return ksqldb.resources(contract) if contract.name in endpoints.ksqldb_tables else []
+    if contract.name in endpoints.ksqldb_tables:
+        return ksqldb.resources(contract)
+    return ksqldb.given_back(contract) if endpoints.ksqldb else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from dropless import durability, names
 from dropless.contract import Contract
@@ -28,6 +28,25 @@ def resources(contract: Contract) -> list[Resource]:
     return [*_streams(made), *_mappings(contract, made)]
 
 
+def given_back(contract: Contract) -> list[Resource]:
+    """Of a table that workers unite: for each source that no query runs, and that the workers need not wait for one."""
+    return [
+        Resource(
+            SYSTEM,
+            MAPPING,
+            naming.mapping(contract.name, source.name),
+            {"version": "", "queries": {}},
+            _place(contract, source.name) | {"streams": []},
+        )
+        for source in contract.sources
+    ]
+
+
+def _place(contract: Contract, source: str) -> dict[str, Any]:
+    topic = names.raw_topic(contract.name, source)
+    return {"table": contract.name, "source": source, "topic": topic, "partitions": contract.partitions}
+
+
 def _streams(made: Statements) -> list[Resource]:
     return [
         Resource(
@@ -49,11 +68,8 @@ def _mappings(contract: Contract, made: Statements) -> list[Resource]:
             MAPPING,
             naming.mapping(table, mapping.source),
             {"version": mapping.version, "queries": {query.role: RUNNING for query in mapping.queries}},
-            {
-                "table": table,
-                "source": mapping.source,
-                "topic": names.raw_topic(table, mapping.source),
-                "partitions": contract.partitions,
+            _place(contract, mapping.source)
+            | {
                 "statements": {query.role: query.statement for query in mapping.queries},
                 "properties": durability.ksqldb_statement(),
                 "streams": [stream.name for stream in made.streams],

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import structlog
@@ -27,10 +28,12 @@ from dropless.union.mapping import compile_mapping
 from dropless.union.slot import Slot
 from dropless.union.status import Status
 from dropless.union.transaction import Transactions
+from dropless.union.turn import Turn
 from dropless.union.watchdog import Watchdog
 
 log = structlog.get_logger()
 
+WAIT_SECONDS = 0.5
 STOP_SECONDS = 4.5
 """A stop that takes longer is cut short; the successor ends what was left open."""
 
@@ -66,7 +69,7 @@ def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, c
     server = StatusServer(status_port, status.snapshot)
     log.info("started", table=contract.name, slot=slot, status_port=server.port)
     unified, dead = names.unified_topic(contract.name), names.dead_topic(contract.name)
-    if _wait_for_topics(endpoints, [unified, dead], status, stop):
+    if _wait_for_topics(endpoints, [unified, dead], status, stop) and _wait_for_turn(endpoints, contract, status, stop):
         transactions = Transactions(
             status.producer,
             unified_topic=unified,
@@ -105,7 +108,29 @@ def _wait_for_topics(endpoints: Endpoints, wanted: list[str], status: Status, st
             log.warning("waiting", reason=reason)
             told = reason
         status.state = state
-        stop.wait(0.5)
+        stop.wait(WAIT_SECONDS)
+    return False
+
+
+def _wait_for_turn(endpoints: Endpoints, contract: Contract, status: Status, stop: threading.Event) -> bool:
+    """Wait until ksqlDB does not unite this table any more; False when told to stop first."""
+    group, told = names.union_group(contract.name), False
+    raw = [names.raw_topic(contract.name, source.name) for source in contract.sources]
+    with closing(Turn(endpoints, group)) as turn:
+        while not stop.is_set():
+            try:
+                if not (topics := turn.of_ksqldb([(name, at) for name in raw for at in range(contract.partitions)])):
+                    return True
+            except KafkaException as raised:
+                log.warning("waiting", reason=f"Kafka does not tell the offsets: {raised.args[0].name()}")
+                status.state = "waiting for Kafka"
+            else:
+                status.state = "waiting for ksqlDB"
+                if not told:
+                    reason = f"ksqlDB unites {', '.join(sorted(topics))}; `dropless apply` has it hand them over"
+                    log.warning("waiting", reason=reason)
+                told = True
+            stop.wait(WAIT_SECONDS)
     return False
 
 

@@ -19,6 +19,8 @@ from small_union import SmallUnion, eventually, free_port, in_background, status
 
 from dropless import durability, names
 from dropless.endpoints import Endpoints
+from dropless.errors import DroplessError
+from dropless.ksqldb.desired import given_back
 from dropless.settings import Settings
 from dropless.union.loop import Union
 from dropless.union.slot import Slot
@@ -26,6 +28,8 @@ from dropless.union.status import Status
 from dropless.union.transaction import Transactions
 from dropless.union.watchdog import Watchdog
 from dropless.union.worker import routes
+from resources.ksqldb_offsets import KafkaGroups
+from resources.ksqldb_workers import Workers, places
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -295,6 +299,50 @@ def test_records_gone_before_they_were_read_stop_the_worker_with_a_sentence(unio
     process, _ = start(union)
     assert process.wait(20) == 1
     assert "are gone that the union has not read" in union.log("union-0")
+
+
+def test_while_ksqldb_unites_the_table_workers_wait_and_then_go_on_where_it_ended(union: SmallUnion):
+    (mapping,) = given_back(union.contract)
+    workers = Workers(KafkaGroups(union.endpoints), mapping)
+    union.write(1000)
+    process, port = start(union)
+    assert eventually(lambda: status(port)["rows_in"] == 1000)
+    # Whoever works is not set back by anybody.
+    with pytest.raises(DroplessError, match="Kafka refused"):
+        workers.leave(dict.fromkeys(places(mapping), 0))
+    assert not workers.waiting()
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+    ended = workers.end()
+    workers.leave(ended)
+    assert workers.waiting()
+    union.write(1000)
+    process, port = start(union)
+    assert eventually(lambda: status(port)["state"] == "waiting for ksqlDB")
+    # Neither does one that is started anew overlook it.
+    process.kill()
+    process.wait()
+    process, port = start(union)
+    assert eventually(lambda: status(port)["state"] == "waiting for ksqlDB")
+    assert status(port)["rows_in"] == 0
+    assert "`dropless apply` has it hand them over" in union.log("union-0")
+    # It has not joined, so that its group can be told where to go on.
+    workers.go_on(ended)
+    assert eventually(lambda: status(port)["rows_in"] == 1000)
+    assert not workers.waiting()
+    assert union.audit()["raw"] > 1900
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def test_a_worker_that_waits_for_ksqldb_can_be_stopped(union: SmallUnion):
+    (mapping,) = given_back(union.contract)
+    workers = Workers(KafkaGroups(union.endpoints), mapping)
+    workers.leave(workers.end())
+    process, port = start(union)
+    assert eventually(lambda: status(port)["state"] == "waiting for ksqlDB")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
 
 
 def test_an_unknown_table_is_one_sentence(union: SmallUnion):

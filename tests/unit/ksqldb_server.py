@@ -18,7 +18,7 @@ from contracts import SENSORS, contract
 from serving import JsonHandler
 
 from dropless import names
-from dropless.errors import NotReady
+from dropless.errors import DroplessError, NotReady
 from dropless.ksqldb import desired, naming
 from dropless.lag import Position
 from dropless.plan import Plan, Resource, plan
@@ -177,15 +177,23 @@ class Kept:
     def __init__(self, server: BySpecification) -> None:
         self._server = server
         self.offsets: dict[str, dict[Position, int]] = {}
+        self.noted: dict[str, dict[Position, str]] = {}
         self.begun: list[tuple[str, dict[Position, int]]] = []
         self.busy: set[str] = set()
+        self.refuses = ""
 
     def committed(self, groups: Sequence[str]) -> dict[str, dict[Position, int]]:
         return {group: dict(self.offsets.get(group, {})) for group in groups}
 
-    def begin_at(self, group: str, offsets: Offsets) -> None:
+    def notes(self, group: str) -> dict[Position, str]:
+        return {place: note for place, note in self.noted.get(group, {}).items() if note}
+
+    def begin_at(self, group: str, offsets: Offsets, note: str = "") -> None:
         assert not any(naming.group("dropless_", query) == group for query in self._server.queries)
-        self.offsets[group] = dict(offsets)
+        if group == self.refuses:
+            raise DroplessError(f"Kafka refused to have group {group!r} begin elsewhere: it has members.")
+        self.offsets.setdefault(group, {}).update(offsets)
+        self.noted.setdefault(group, {}).update(dict.fromkeys(offsets, note))
         self.begun.append((group, dict(offsets)))
 
     def await_empty(self, group: str, remedy: str) -> None:

@@ -124,7 +124,12 @@ def test_ksqldb_is_asked_for_the_tables_that_it_unites_and_no_others():
     at = replace(endpoints(), ksqldb=("http://ksqldb:8088",), ksqldb_tables=("readings",))
     kinds = [each.kind for each in desired.everything([contract(SENSORS)], at)]
     assert kinds[-5:] == ["ksqldb_stream"] * 4 + ["ksqldb_mapping"]
-    assert not [each for each in desired.everything([orders()], at) if each.system == "ksqldb"]
+    # Of those that workers unite it is asked whether it has let go of them; where there is none, it is not asked.
+    others = [each for each in desired.everything([orders()], at) if each.system == "ksqldb"]
+    assert [(each.name, each.properties["queries"]) for each in others] == [
+        (f"orders.{source.name}", {}) for source in orders().sources
+    ]
+    assert not [each for each in desired.everything([orders()], endpoints()) if each.system == "ksqldb"]
 
 
 def test_a_table_that_ksqldb_cannot_unite_is_the_workers():

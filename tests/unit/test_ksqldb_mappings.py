@@ -15,9 +15,13 @@ from ksqldb_server import HERE, BySpecification, Kept, apply, ids, planned, runn
 from dropless import durability, names
 from dropless.errors import DroplessError, NotReady, Unreachable, Unsafe
 from dropless.ksqldb import desired, naming
+from dropless.plan import Resource
+from dropless.union.turn import KSQLDB
 from resources.ksqldb import KsqldbMappings
 from resources.ksqldb_client import Ksqldb
 from resources.ksqldb_progress import QueryProgress
+
+WORKERS = names.union_group("readings")
 
 
 @pytest.fixture
@@ -46,7 +50,9 @@ def test_an_empty_ksqldb_gets_streams_and_queries_and_then_nothing_is_left_to_do
     assert set(server.queries) == set(ids(wanted).values())
     assert {each["topic"] for each in server.streams.values()} == {HERE[0], "unified.readings", "dead.readings"}
     # The beginning is written down, so that a query that is ended is told from one that never ran.
-    assert kept.begun == [(naming.group("dropless_", query), {HERE: 0}) for query in ids(wanted).values()]
+    groups = [naming.group("dropless_", query) for query in ids(wanted).values()]
+    assert kept.begun == [(group, {HERE: 0}) for group in [*groups, WORKERS]]
+    assert kept.notes(WORKERS) == {HERE: KSQLDB}
     before = len(server.requests)
     apply(ksqldb, kept, wanted)
     assert all(each["ksql"].startswith("SHOW") for each in server.requests[before:])
@@ -113,6 +119,7 @@ def test_a_replacement_that_is_interrupted_anywhere_goes_on_without_losing_its_p
             server.streams.clear()
             server.queries.clear()
             kept.offsets.clear()
+            kept.noted.clear()
             apply(ksqldb, kept, old)
             kept.reached(42)
             stems = {"PAUSE": f"PAUSE {query}", "TERMINATE": f"TERMINATE {query}"}
@@ -211,15 +218,136 @@ def test_a_failed_query_is_told_with_its_error(server: BySpecification, ksqldb: 
 def test_ksqldb_goes_on_where_the_worker_ended_and_not_beside_it(
     server: BySpecification, ksqldb: Ksqldb, kept: Kept
 ) -> None:
-    workers = names.union_group("readings")
-    kept.offsets[workers] = {HERE: 17, ("raw.other.plant", 0): 5}
-    kept.busy.add(workers)
+    kept.offsets[WORKERS] = {HERE: 17, ("raw.other.plant", 0): 5}
+    kept.busy.add(WORKERS)
     with pytest.raises(NotReady, match="stop the union's workers"):
         apply(ksqldb, kept, table())
     assert not server.queries
     kept.busy.clear()
     apply(ksqldb, kept, table())
     assert [kept.of(name) for name in ids(table()).values()] == [{HERE: 17}] * 3
+    # From here on a worker that is started waits; of other topics nothing was said.
+    assert kept.notes(WORKERS) == {HERE: KSQLDB}
+
+
+def test_a_takeover_that_is_interrupted_begins_where_the_worker_ended_in_the_end(
+    server: BySpecification, ksqldb: Ksqldb, kept: Kept
+) -> None:
+    kept.offsets[WORKERS] = {HERE: 17}
+    kept.refuses = WORKERS
+    with pytest.raises(DroplessError, match="refused"):
+        apply(ksqldb, kept, table())
+    assert not server.queries
+    kept.refuses = ""
+    # Meanwhile the worker was started again: nothing had it wait.
+    kept.offsets[WORKERS] = {HERE: 25}
+    apply(ksqldb, kept, table())
+    assert [kept.of(name) for name in ids(table()).values()] == [{HERE: 25}] * 3
+
+
+def given_back() -> list[Resource]:
+    return desired.given_back(contract(SENSORS))
+
+
+def test_workers_go_on_where_ksqldb_ended(server: BySpecification, ksqldb: Ksqldb, kept: Kept) -> None:
+    assert planned(ksqldb, kept, given_back()).empty
+    apply(ksqldb, kept, table())
+    kept.reached(42)
+    (change,) = planned(ksqldb, kept, given_back()).changes
+    assert {each.path: each.after for each in change.properties} == {"queries": {}, "version": ""}
+    told: list[str] = []
+    apply(ksqldb, kept, given_back(), told)
+    assert kept.offsets[WORKERS] == {HERE: 42}
+    assert not kept.notes(WORKERS)
+    assert not server.queries
+    assert not server.streams
+    assert planned(ksqldb, kept, given_back()).empty
+    assert "having the union's workers go on with readings.plant" in told
+    # And once more to ksqlDB, as far as the workers came; the old groups are forgotten a little later.
+    kept.offsets[WORKERS] = {HERE: 50}
+
+    def wait(_: float) -> None:
+        for name in ids(table()).values():
+            if name not in server.queries:
+                kept.offsets.pop(naming.group("dropless_", name), None)
+
+    apply(ksqldb, kept, table(), pause=wait)
+    assert [kept.of(name) for name in ids(table()).values()] == [{HERE: 50}] * 3
+
+
+def test_giving_back_that_is_interrupted_anywhere_sets_no_worker_back(
+    server: BySpecification, ksqldb: Ksqldb, kept: Kept
+) -> None:
+    for verb in ("PAUSE", "TERMINATE"):
+        for query in ("ROWS", "DEAD", "BROKEN"):
+            server.streams.clear()
+            server.queries.clear()
+            kept.offsets.clear()
+            kept.noted.clear()
+            apply(ksqldb, kept, table())
+            kept.reached(42)
+            server.die_at = f"{verb} {query}"
+            with pytest.raises(Unreachable):
+                apply(ksqldb, kept, given_back())
+            server.die_at = None
+            # Workers wait until they were told where to begin, and go on at once then.
+            waiting = bool(kept.notes(WORKERS))
+            assert waiting == (verb == "PAUSE")
+            if not waiting:
+                assert kept.offsets[WORKERS] == {HERE: 42}
+                kept.offsets[WORKERS] = {HERE: 60}
+            apply(ksqldb, kept, given_back())
+            assert not server.queries
+            assert not kept.notes(WORKERS)
+            assert kept.offsets[WORKERS] == {HERE: 42 if waiting else 60}, (verb, query)
+
+
+def test_queries_that_never_meet_give_back_where_the_last_one_is(
+    server: BySpecification, ksqldb: Ksqldb, kept: Kept
+) -> None:
+    apply(ksqldb, kept, table())
+    kept.reached(42)
+    kept.reached(40, "dead")
+    told: list[str] = []
+    apply(ksqldb, kept, given_back(), told)
+    assert kept.offsets[WORKERS] == {HERE: 40}
+    assert any("up to 2 records are written again" in each for each in told)
+
+
+@pytest.mark.parametrize("ended", [("dead",), naming.ROLES])
+def test_what_somebody_ended_is_not_given_back_by_itself(
+    server: BySpecification, ksqldb: Ksqldb, kept: Kept, ended: tuple[str, ...]
+) -> None:
+    apply(ksqldb, kept, table())
+    kept.reached(42)
+    for role in ended:
+        query = ids(table())[role]
+        ksqldb.terminate(query)
+        del kept.offsets[naming.group("dropless_", query)]
+    (change,) = planned(ksqldb, kept, given_back()).changes
+    mappings = KsqldbMappings(ksqldb, kept, lambda _: None)
+    with pytest.raises(Unsafe, match="from where ksqlDB began"):
+        mappings.check(change)
+    with pytest.raises(Unsafe):
+        mappings.apply(change)
+    assert kept.notes(WORKERS)
+    mappings.replace(change, lambda _: None)
+    assert not server.queries
+    assert not kept.notes(WORKERS)
+    assert kept.offsets[WORKERS] == {HERE: 0}
+
+
+def test_queries_that_all_were_ended_are_not_begun_anew_by_themselves(
+    server: BySpecification, ksqldb: Ksqldb, kept: Kept
+) -> None:
+    apply(ksqldb, kept, table())
+    kept.reached(42)
+    for query in ids(table()).values():
+        ksqldb.terminate(query)
+        del kept.offsets[naming.group("dropless_", query)]
+    with pytest.raises(Unsafe, match="Nobody knows how far"):
+        apply(ksqldb, kept, table())
+    assert not server.queries
 
 
 def test_the_slowest_of_the_three_queries_tells_how_far_the_union_is(
