@@ -57,7 +57,7 @@ def provisioning(contract: Contract, installation: Installation) -> dg.Definitio
         specs = [_spec(contract, resource) for resource in wanted(installation)]
         made.append(provisioned(f"{contract.name}_{name}", specs, wanted, pool=_pool(contract)))
     queries = union_key(contract, installation) == keys.union_queries(contract.name)
-    united = _queries(contract, installation) if queries else _union(contract)
+    united = _queries(contract, installation) if queries else _union(contract, installation)
     return dg.Definitions.merge(*made, united, _lake_writer(contract))
 
 
@@ -71,7 +71,7 @@ def _pool(contract: Contract) -> str:
     return f"provision_{contract.name}"
 
 
-def _union(contract: Contract) -> dg.Definitions:
+def _union(contract: Contract, installation: Installation) -> dg.Definitions:
     spec = dg.AssetSpec(
         keys.union_worker(contract.name),
         deps=[*_union_needs(contract), keys.lake_writer(contract.name)],
@@ -79,7 +79,8 @@ def _union(contract: Contract) -> dg.Definitions:
         "unified rows, dead letters and their own progress in one Kafka transaction. Supervised outside of Dagster; "
         "materialising means that they run as declared and are healthy.",
     )
-    return _processes(contract, "union", spec)
+    # Where ksqlDB is, it may have united this table before: then it has to let go of it.
+    return _processes(contract, "union", spec, _union_queries(contract) if installation.endpoints.ksqldb else None)
 
 
 def _lake_writer(contract: Contract) -> dg.Definitions:
@@ -95,7 +96,9 @@ def _lake_writer(contract: Contract) -> dg.Definitions:
     return _processes(contract, "lake_writer", spec)
 
 
-def _processes(contract: Contract, system: str, spec: dg.AssetSpec) -> dg.Definitions:
+def _processes(contract: Contract, system: str, spec: dg.AssetSpec, elsewhere: Desired | None = None) -> dg.Definitions:
+    """Our processes as an asset; of those that Kubernetes runs only what else they need, if they need anything."""
+
     def wanted(at: Installation) -> list[Resource]:
         return [each for each in at.processes if each.system == system and each.hints.get("table") == contract.name]
 
@@ -107,15 +110,18 @@ def _processes(contract: Contract, system: str, spec: dg.AssetSpec) -> dg.Defini
         # What a process is started with needs the installed software; that it runs this contract does not.
         code_version=contract_digest(contract),
     )
-    if Endpoints.elsewhere():
+    made = elsewhere if Endpoints.elsewhere() else wanted
+    if made is None:
         return dg.Definitions(assets=[whole])
-    return provisioned(f"{contract.name}_{system}", [whole], wanted, pool=_pool(contract), key_of=lambda _: spec.key)
+    return provisioned(f"{contract.name}_{system}", [whole], made, pool=_pool(contract), key_of=lambda _: spec.key)
+
+
+def _union_queries(contract: Contract) -> Desired:
+    return lambda at: desired.union_queries(contract, at.endpoints)
 
 
 def _queries(contract: Contract, installation: Installation) -> dg.Definitions:
-    def wanted(at: Installation) -> list[Resource]:
-        return desired.union_queries(contract, at.endpoints)
-
+    wanted = _union_queries(contract)
     key = keys.union_queries(contract.name)
     spec = dg.AssetSpec(
         key,

@@ -66,6 +66,20 @@ def test_dagster_declares_queries_in_the_place_of_workers(elsewhere: Path):
     assert united == {"kafka/raw.visits.shop", "visits/union_queries"}
 
 
+def test_dagster_has_ksqldb_let_go_of_what_workers_unite(elsewhere: Path, tmp_path: Path):
+    file = tmp_path / "endpoints.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ksqldb_tables": []}))
+    repository = definitions().get_repository_def()
+    made = {key.to_user_string() for key in repository.asset_graph.materializable_asset_keys}
+    assert "visits/union_worker" in made
+    assert "visits/union_queries" not in made
+    checks = {(key.asset_key.to_user_string(), key.name) for key in repository.asset_graph.asset_check_keys}
+    assert ("visits/union_worker", "plan_is_empty") in checks
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ksqldb": []}))
+    made = {key.to_user_string() for key in definitions().get_repository_def().asset_graph.materializable_asset_keys}
+    assert "visits/union_worker" not in made
+
+
 def test_dagster_makes_no_process_there_and_watches_the_systems_all_the_same(elsewhere: Path):
     repository = definitions().get_repository_def()
     made = {key.to_user_string() for key in repository.asset_graph.materializable_asset_keys}
