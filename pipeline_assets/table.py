@@ -72,15 +72,17 @@ def _pool(contract: Contract) -> str:
 
 
 def _union(contract: Contract, installation: Installation) -> dg.Definitions:
+    # Where ksqlDB is, it may have united this table before: then it has to let go of it.
+    queries = _union_queries(contract) if installation.endpoints.ksqldb else None
+    means = "ksqlDB has let go of the table, if it united it before, and the processes go on where it ended"
     spec = dg.AssetSpec(
         keys.union_worker(contract.name),
         deps=[*_union_needs(contract), keys.lake_writer(contract.name)],
         description="The processes that unite the sources: they read the raw topics, map by the contract, and write "
         "unified rows, dead letters and their own progress in one Kafka transaction. Supervised outside of Dagster; "
-        "materialising means that they run as declared and are healthy.",
+        f"materialising means that {means if queries else 'they run as declared and are healthy'}.",
     )
-    # Where ksqlDB is, it may have united this table before: then it has to let go of it.
-    return _processes(contract, "union", spec, _union_queries(contract) if installation.endpoints.ksqldb else None)
+    return _processes(contract, "union", spec, queries)
 
 
 def _lake_writer(contract: Contract) -> dg.Definitions:
