@@ -131,7 +131,7 @@ class Releases:
         """The same, telling how many pods are ready."""
         mine = self._mine(change.desired)
         self._namespace(mine.namespace)
-        with Lease(self._cluster, mine.namespace).held():
+        with Lease(self._cluster, mine.namespace).held(lambda why: progress(f"{mine.release.name}: {why}")):
             known = self._forget_interrupted(mine)
             if known and not mine.release.ours:
                 self._kinds(mine.release)

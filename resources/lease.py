@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from dropless.errors import DroplessError
 from dropless.kubernetes.manifests import Reference
+from resources.adapter import Progress
 from resources.api_server import ApiServer, Conflict
 from resources.waiting import until
 
@@ -37,13 +38,22 @@ class Lease:
     holder: str = field(default_factory=_itself)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold it while the block runs, after waiting for whoever has it.
+    def held(self, progress: Progress = lambda _: None) -> Iterator[None]:
+        """Hold it while the block runs, after waiting for whoever has it, which is told.
 
         Raises:
             NotReady: somebody else had it all the time; the sentence says who.
         """
-        until(f"The lease {NAME} of {self.namespace}", self._taken_by_another, self.wait_seconds)
+        told: set[str] = set()
+
+        def missing() -> str | None:
+            taken = self._taken_by_another()
+            if taken and taken not in told:
+                progress(f"waiting: {taken}")
+                told.add(taken)
+            return taken
+
+        until(f"The lease {NAME} of {self.namespace}", missing, self.wait_seconds)
         over = threading.Event()
         renewing = threading.Thread(target=self._renew, args=(over,), daemon=True)
         renewing.start()

@@ -154,22 +154,18 @@ def test_ctrl_c_takes_back_what_was_begun(cluster: Cluster) -> None:
 
 def test_two_installers_do_not_meet(cluster: Cluster) -> None:
     first = start(cluster, too_large(cluster))
-    second = subprocess.Popen(
-        cluster.command("apply", "--only", "ksqldb"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=cluster.environment,
-    )
     lease = ("lease", "dropless-installer", "-n", "dropless")
     holder = cluster.plane.read(*lease)["spec"]["holderIdentity"]
-    time.sleep(3)
+    told = cluster.folder / "second"
+    with told.open("w") as file:
+        command = cluster.command("apply", "--only", "ksqldb")
+        second = subprocess.Popen(command, stdout=file, stderr=file, env=cluster.environment)
+    until(lambda: f"ksqldb: waiting: {holder} is installing" in " ".join(told.read_text().split()))
     assert cluster.plane.read(*lease)["spec"]["holderIdentity"] == holder
     assert second.poll() is None
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=WAIT_SECONDS)
-    _, errors = second.communicate(timeout=3 * WAIT_SECONDS)
-    assert second.returncode == 0, errors
+    assert second.wait(3 * WAIT_SECONDS) == 0, told.read_text()
     assert cluster.plan("ksqldb") == []
 
 

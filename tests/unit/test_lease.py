@@ -43,8 +43,12 @@ def lease(cluster: Kept, holder: str) -> Lease:
 
 def test_one_holds_it_at_a_time() -> None:
     cluster = Kept()
-    with lease(cluster, "a").held(), pytest.raises(NotReady, match="a is installing"), lease(cluster, "b").held():
+    told: list[str] = []
+    waits = pytest.raises(NotReady, match="a is installing")
+    with lease(cluster, "a").held(told.append), waits, lease(cluster, "b").held(told.append):
         raise AssertionError
+    # Once, however often it looks.
+    assert told == ["waiting: a is installing"]
     with lease(cluster, "b").held():
         assert cluster.holder == "b"
     assert cluster.holder == ""
