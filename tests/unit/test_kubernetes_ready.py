@@ -77,7 +77,7 @@ class Pods:
         return {
             "Pod": [
                 {
-                    "metadata": {"name": "ksqldb-0", "labels": {"app.kubernetes.io/instance": "ksqldb"}},
+                    "metadata": {"name": "ksqldb-0", "uid": "8", "labels": {"app.kubernetes.io/instance": "ksqldb"}},
                     "status": {
                         "phase": "Pending",
                         "conditions": [
@@ -102,7 +102,7 @@ class Pods:
             ],
             "StatefulSet": [
                 {
-                    "metadata": {"name": "ksqldb", "labels": {"app.kubernetes.io/instance": "ksqldb"}},
+                    "metadata": {"name": "ksqldb", "uid": "9", "labels": {"app.kubernetes.io/instance": "ksqldb"}},
                     "spec": {"replicas": 2},
                     "status": {"replicas": 1},
                 }
@@ -111,7 +111,7 @@ class Pods:
                 {"reason": "FailedCreate", "message": "exceeded quota", "lastTimestamp": "2026-01-02T00:00:00Z"},
                 {"reason": "FailedCreate", "message": "exceeded quota", "lastTimestamp": "2026-01-01T00:00:00Z"},
             ]
-            if selectors.get("field_selector") == "involvedObject.name=ksqldb,type=Warning"
+            if selectors.get("field_selector") == "involvedObject.uid=9,type=Warning"
             else [],
         }.get(kind, [])
 
