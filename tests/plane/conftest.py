@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from local_stack.helm import tools
 
 # Beside those of the stack that the other tests start.
 PORT_OFFSET = 600
+WAIT_SECONDS = 60.0
 # A restricted namespace takes no pod that is less than restricted.
 NAMESPACE = """
 apiVersion: v1
@@ -42,6 +44,13 @@ kind: Secret
 metadata: {name: lenses-licence, namespace: dropless}
 stringData: {licence: none, agentKey: none}
 """
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.1)
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import yaml
-from conftest import Cluster
+from conftest import WAIT_SECONDS, Cluster, until
 from program import DROPLESS
-
-WAIT_SECONDS = 60.0
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.1)
 
 
 def revision(cluster: Cluster, release: str) -> tuple[int, str]:
