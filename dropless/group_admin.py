@@ -114,7 +114,7 @@ class GroupAdmin:
 
         def ask(client: KafkaAdminClient) -> dict[Position, str]:
             answered = client.alter_group_offsets(group, wanted)
-            refused = {place: _class(error) for place, error in answered.items() if _class(error) is not NoError}
+            refused = {place: error for place, error in answered.items() if error is not NoError}
             if UnknownTopicOrPartitionError in refused.values():
                 # The coordinator is still being told of a topic that was just made.
                 raise UnknownTopicOrPartitionError("a topic is not known yet")
@@ -153,11 +153,6 @@ class GroupAdmin:
         if self._client is not None:
             self._client.close()
         self._client = None
-
-
-def _class(error: Any) -> type[Exception]:
-    # It gives one or the other, by its version.
-    return error if isinstance(error, type) else type(error)
 
 
 def _membership(told: Mapping[str, Any]) -> Membership:

@@ -134,11 +134,6 @@ class Hasher:
         return Hashes(1, high % MODULUS, low % MODULUS, finest % MODULUS)
 
 
-def hashes(key: str, values: Values, split: Split) -> Hashes:
-    """What one row adds to the digest of its bucket."""
-    return Hasher(split).hashes(key, values)
-
-
 def _digest(texts: Sequence[str]) -> bytes:
     return md5(SEPARATOR.join(texts).encode(), usedforsecurity=False).digest()
 

@@ -10,8 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import structlog
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException
 
 from dropless import durability, logs, names
 from dropless.contract import Contract
@@ -28,7 +27,7 @@ from dropless.union.mapping import compile_mapping
 from dropless.union.slot import Slot
 from dropless.union.status import Status
 from dropless.union.transaction import Transactions
-from dropless.union.turn import Turn
+from dropless.union.turn import REQUEST_SECONDS, of_ksqldb
 from dropless.union.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -69,7 +68,7 @@ def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, c
     server = StatusServer(status_port, status.snapshot)
     log.info("started", table=contract.name, slot=slot, status_port=server.port)
     unified, dead = names.unified_topic(contract.name), names.dead_topic(contract.name)
-    if _wait_for_topics(endpoints, [unified, dead], status, stop) and _wait_for_turn(endpoints, contract, status, stop):
+    if _wait_for_start(endpoints, contract, status, stop):
         transactions = Transactions(
             status.producer,
             unified_topic=unified,
@@ -91,47 +90,37 @@ def run(contract: Contract, slot: int, endpoints: Endpoints, status_port: int, c
     log.info("stopped")
 
 
-def _wait_for_topics(endpoints: Endpoints, wanted: list[str], status: Status, stop: threading.Event) -> bool:
-    """Wait until what is written to exists; False when told to stop first."""
-    admin = AdminClient(durability.admin_client(endpoints, "dropless.union.wait"))
-    told = ""
-    while not stop.is_set():
-        try:
-            existing = admin.list_topics(timeout=3).topics
-            status.missing_topics = [topic for topic in wanted if topic not in existing]
-            if not status.missing_topics:
-                return True
-            state, reason = "waiting for topics", f"not made yet: {', '.join(status.missing_topics)}"
-        except KafkaException as raised:
-            state, reason = "waiting for Kafka", f"Kafka does not answer: {raised.args[0].name()}"
-        if reason != told:
-            log.warning("waiting", reason=reason)
-            told = reason
-        status.state = state
-        stop.wait(WAIT_SECONDS)
-    return False
-
-
-def _wait_for_turn(endpoints: Endpoints, contract: Contract, status: Status, stop: threading.Event) -> bool:
-    """Wait until ksqlDB does not unite this table any more; False when told to stop first."""
-    group, told = names.union_group(contract.name), False
-    raw = [names.raw_topic(contract.name, source.name) for source in contract.sources]
-    with closing(Turn(endpoints, group)) as turn:
+def _wait_for_start(endpoints: Endpoints, contract: Contract, status: Status, stop: threading.Event) -> bool:
+    """Wait until what is written to exists and ksqlDB does not unite the table; False when told to stop first."""
+    group, told = names.union_group(contract.name), ""
+    # It never joins, and does not wait for a transaction that a killed worker left open.
+    with closing(Consumer(durability.progress_consumer(endpoints, group, f"{group}.start"))) as asking:
         while not stop.is_set():
             try:
-                if not (topics := turn.of_ksqldb([(name, at) for name in raw for at in range(contract.partitions)])):
+                if (held_up := _held_up(asking, contract, status)) is None:
                     return True
             except KafkaException as raised:
-                log.warning("waiting", reason=f"Kafka does not tell the offsets: {raised.args[0].name()}")
-                status.state = "waiting for Kafka"
-            else:
-                status.state = "waiting for ksqlDB"
-                if not told:
-                    reason = f"ksqlDB unites {', '.join(sorted(topics))}; `dropless apply` has it hand them over"
-                    log.warning("waiting", reason=reason)
-                told = True
+                held_up = "waiting for Kafka", f"Kafka does not answer: {raised.args[0].name()}"
+            status.state, reason = held_up
+            if reason != told:
+                log.warning("waiting", reason=reason)
+                told = reason
             stop.wait(WAIT_SECONDS)
     return False
+
+
+def _held_up(asking: Consumer, contract: Contract, status: Status) -> tuple[str, str] | None:
+    """The state that a worker is in before it may begin, and why; None if it may."""
+    existing = asking.list_topics(timeout=REQUEST_SECONDS).topics
+    wanted = names.unified_topic(contract.name), names.dead_topic(contract.name)
+    status.missing_topics = [topic for topic in wanted if topic not in existing]
+    if status.missing_topics:
+        return "waiting for topics", f"not made yet: {', '.join(status.missing_topics)}"
+    raw = [names.raw_topic(contract.name, source.name) for source in contract.sources]
+    if topics := of_ksqldb(asking, [(name, number) for name in raw for number in range(contract.partitions)]):
+        reason = f"ksqlDB unites {', '.join(sorted(topics))}; `dropless apply` has it hand them over"
+        return "waiting for ksqlDB", reason
+    return None
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from dropless.declared import declared
 from dropless.endpoints import Endpoints
 from dropless.lake.merge import Merge
 from dropless.lake.store import Store
-from dropless.reconciliation.canonical import MODULUS, hashes
+from dropless.reconciliation.canonical import MODULUS, Hasher
 from dropless.reconciliation.findings import Wrong
 from dropless.settings import PROJECT, Settings
 from pipeline_assets import keys
@@ -85,7 +85,8 @@ def test_postgresql_writes_every_value_as_we_do(endpoints: Endpoints, orders: Or
         in_sql = {key: [each % MODULUS for each in sums] for key, _, *sums in side.hashed([side.everything])}
         rows = side.rows(in_sql.keys())
         side.release()
-        mapped = {key: list(hashes(key, row, side.split)[1:]) for key, row in rows.items() if isinstance(row, dict)}
+        hasher = Hasher(side.split)
+        mapped = {key: list(hasher.hashes(key, row)[1:]) for key, row in rows.items() if isinstance(row, dict)}
         assert len(mapped) > 900
         assert {key: in_sql[key] for key in mapped} == mapped
 

@@ -26,8 +26,7 @@ from resources.ksqldb import KsqldbMappings, KsqldbStreams
 from resources.ksqldb_client import Ksqldb
 from resources.ksqldb_offsets import Offsets
 
-RAW = names.raw_topic("readings", "plant")
-HERE: Position = (RAW, 0)
+HERE: Position = (names.raw_topic("readings", "plant"), 0)
 
 
 class BySpecification:
@@ -181,6 +180,11 @@ class Kept:
         self.begun: list[tuple[str, dict[Position, int]]] = []
         self.busy: set[str] = set()
         self.refuses = ""
+
+    def reset(self) -> None:
+        """Nothing was ever made, neither of groups nor at the server."""
+        for each in (self._server.streams, self._server.queries, self.offsets, self.noted):
+            each.clear()
 
     def committed(self, groups: Sequence[str]) -> dict[str, dict[Position, int]]:
         return {group: dict(self.offsets.get(group, {})) for group in groups}

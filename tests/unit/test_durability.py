@@ -39,6 +39,10 @@ def test_flushing_is_low() -> None:
     assert int(durability.broker()["log.flush.scheduler.interval.ms"]) <= durability.FLUSH_MS
 
 
+def test_brokers_forget_no_group_for_a_hundred_years() -> None:
+    assert int(durability.broker()["offsets.retention.minutes"]) > 100 * 365 * 24 * 60
+
+
 def test_every_producer_runs_with_the_producer_layer(endpoints: Endpoints) -> None:
     required = SPECIFICATION["producer"]
     worker = durability.connect_worker(endpoints)

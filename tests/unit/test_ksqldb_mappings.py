@@ -116,10 +116,7 @@ def test_a_replacement_that_is_interrupted_anywhere_goes_on_without_losing_its_p
     old, new = table(), table("fahrenheit")
     for verb in ("PAUSE", "TERMINATE", "INSERT"):
         for query in ("ROWS", "DEAD", "BROKEN"):
-            server.streams.clear()
-            server.queries.clear()
-            kept.offsets.clear()
-            kept.noted.clear()
+            kept.reset()
             apply(ksqldb, kept, old)
             kept.reached(42)
             stems = {"PAUSE": f"PAUSE {query}", "TERMINATE": f"TERMINATE {query}"}
@@ -280,10 +277,7 @@ def test_giving_back_that_is_interrupted_anywhere_sets_no_worker_back(
 ) -> None:
     for verb in ("PAUSE", "TERMINATE"):
         for query in ("ROWS", "DEAD", "BROKEN"):
-            server.streams.clear()
-            server.queries.clear()
-            kept.offsets.clear()
-            kept.noted.clear()
+            kept.reset()
             apply(ksqldb, kept, table())
             kept.reached(42)
             server.die_at = f"{verb} {query}"

@@ -17,7 +17,18 @@ from dropless.contract import Column, ColumnType, Kind
 from dropless.lake.engine import connect
 from dropless.lake.schema import arrow_type
 from dropless.reconciliation import in_duckdb
-from dropless.reconciliation.canonical import MODULUS, Digest, Split, bucket, coarse, differing_keys, fine, hashes
+from dropless.reconciliation.canonical import (
+    MODULUS,
+    Digest,
+    Hasher,
+    Hashes,
+    Split,
+    Values,
+    bucket,
+    coarse,
+    differing_keys,
+    fine,
+)
 from dropless.union.envelope import key_part
 from dropless.union.moments import EPOCH, FIRST, LAST
 
@@ -41,6 +52,10 @@ VALUES: dict[Kind, some.SearchStrategy[Any]] = {
 }
 ROW = some.fixed_dictionaries({each.name: some.none() | VALUES[each.type.kind] for each in COLUMNS})
 KEYS = some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+
+
+def hashes(key: str, values: Values, split: Split) -> Hashes:
+    return Hasher(split).hashes(key, values)
 
 
 def in_arrow(column: Column, value: Any) -> Any:
