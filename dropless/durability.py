@@ -333,6 +333,11 @@ def positioned_consumer(endpoints: Endpoints, group: str, client_id: str) -> Cli
     }
 
 
+def dating_consumer(endpoints: Endpoints, group: str, client_id: str) -> ClientConfig:
+    """A positioned consumer that sees open transactions too: to learn how old a record is, never to use it."""
+    return positioned_consumer(endpoints, group, client_id) | {"isolation.level": "read_uncommitted"}
+
+
 def union_consumer(endpoints: Endpoints, group: str, instance: str) -> ClientConfig:
     """The consumer of one union process, a static member: its restart moves no partition."""
     return positioned_consumer(endpoints, group, instance) | {"group.instance.id": instance}

@@ -24,6 +24,8 @@ class Signs:
     """When the connector last said that it is alive and has nothing else to say."""
     oldest_waiting: float | None
     """The commit time of the oldest record that is in Kafka but not yet in Pinot."""
+    undated: bool = False
+    """Another record waits in Kafka, whose commit time is not known."""
 
 
 def staleness(now: float, signs: Signs) -> float | None:
@@ -40,6 +42,8 @@ def staleness(now: float, signs: Signs) -> float | None:
         # Everything that was committed before the waiting record is visible.
         return max(0.0, now - signs.oldest_waiting)
     active = signs.newest_record is not None and now - signs.newest_record < IDLE_SECONDS
-    dates = [signs.newest_visible, signs.newest_captured if active else signs.newest_heartbeat]
+    # A heartbeat says that there is nothing else: not so while something waits.
+    idle = not active and not signs.undated
+    dates = [signs.newest_visible, signs.newest_heartbeat if idle else signs.newest_captured]
     known = [date for date in dates if date is not None]
     return max(0.0, now - max(known)) if known else None

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     ClusterMetadata,
@@ -33,6 +33,8 @@ REQUEST_SECONDS = 4
 # One broker that is silent must not cost the answers of the others.
 BROKER_SECONDS = 2
 SETTLE_SECONDS = 0.1
+# So long a record may take to reach its replicas before a topic's newest record is told without it.
+REPLICATION_SECONDS = 2.0
 METADATA_SECONDS = 1.0
 
 
@@ -110,12 +112,31 @@ class ClusterView:
         return max(self.newest_of_topics(partitions).values(), default=None)
 
     def newest_of_topics(self, partitions: Iterable[Position]) -> dict[str, datetime]:
-        """The time of each topic's newest record, found by the index; topics without one are left out."""
-        spec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
-        newest: dict[str, int] = {}
-        for (topic, _), answer in self._answers(partitions, spec).items():
-            newest[topic] = max(answer.timestamp, newest.get(topic, -1))
+        """The time of each topic's newest record, found by the index; topics without one are left out.
+
+        Open transactions are included. A record that its replicas do not have yet hides those before it: Kafka then
+        tells of none at all, and is asked again for a moment.
+        """
+        places, newest = list(partitions), dict[str, int]()
+        deadline = time.monotonic() + REPLICATION_SECONDS
+        while places:
+            answers = self._answers(places, OffsetSpec.max_timestamp())  # type: ignore[no-untyped-call]
+            for (topic, _), answer in answers.items():
+                newest[topic] = max(answer.timestamp, newest.get(topic, -1))
+            places = self._filled([place for place, answer in answers.items() if answer.timestamp < 0])
+            if places and time.monotonic() > deadline:
+                break
+            time.sleep(SETTLE_SECONDS if places else 0)
         return {topic: datetime.fromtimestamp(at / 1000, UTC) for topic, at in newest.items() if at >= 0}
+
+    def open_transactions(self, partitions: Iterable[Position]) -> dict[Position, int]:
+        """The first offset of each partition's oldest open transaction; partitions without one are left out."""
+        places = list(partitions)
+        # The ends first: a transaction that begins in between is then not taken for one that has come so far.
+        ends = self.ends(places)
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        committed = self._answers(places, latest, IsolationLevel.READ_COMMITTED)
+        return {place: answer.offset for place, answer in committed.items() if answer.offset < ends[place]}
 
     def committed(self, group: str) -> dict[Position, int]:
         """What a group committed, pending transactions left out: asking for those can hang on a dead process."""
@@ -188,12 +209,21 @@ class ClusterView:
     def _offsets(self, partitions: Iterable[Position], spec: OffsetSpec) -> dict[Position, int]:
         return {position: answer.offset for position, answer in self._answers(partitions, spec).items()}
 
-    def _answers(self, partitions: Iterable[Position], spec: OffsetSpec) -> dict[Position, ListOffsetsResultInfo]:
+    def _filled(self, partitions: Collection[Position]) -> list[Position]:
+        starts, ends = self.starts(partitions), self.ends(partitions)
+        return [place for place in partitions if ends[place] > starts[place]]
+
+    def _answers(
+        self,
+        partitions: Iterable[Position],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> dict[Position, ListOffsetsResultInfo]:
         asked = {TopicPartition(*each): spec for each in partitions}
         found: dict[Position, ListOffsetsResultInfo] = {}
         deadline = time.monotonic() + REQUEST_SECONDS
         while asked:
-            futures = self._admin.list_offsets(asked, request_timeout=REQUEST_SECONDS)
+            futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=REQUEST_SECONDS)
             again = {each for each, future in futures.items() if settling(future)}
             if time.monotonic() > deadline:
                 again.clear()

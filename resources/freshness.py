@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,7 +58,8 @@ def _signs(endpoints: Endpoints, contract: Contract) -> dict[str, Signs]:
             newest_record=captured[source.name].written,
             newest_captured=captured[source.name].committed,
             newest_heartbeat=_seconds(beaten.get(heartbeats[source.name])),
-            oldest_waiting=waiting.get(source.name),
+            oldest_waiting=waiting.oldest.get(source.name),
+            undated=waiting.undated,
         )
         for source in contract.sources
     }
@@ -87,15 +88,29 @@ def _captured(endpoints: Endpoints, contract: Contract) -> dict[str, _Captured]:
     places = [place for place in partitions if place[0] in recent]
     starts, ends = view.starts(places), view.ends(places)
     tails = [Lag(*place, max(starts[place], ends[place] - TAIL), ends[place]) for place in places]
-    for record in _records(endpoints, [each for each in tails if each.end > each.position]):
+    for record in _read(endpoints, [each for each in tails if each.end > each.position]).records:
         source_name, committed_at = dated(record)
         before = found[source_name]
         found[source_name] = _Captured(before.written, max(committed_at, before.committed or 0.0))
     return found
 
 
-def _waiting(endpoints: Endpoints, contract: Contract) -> dict[str, float]:
-    """Per source the commit time of the oldest record that the union or Pinot has yet to read."""
+@dataclass(frozen=True)
+class _Waiting:
+    """What the union or Pinot has yet to read."""
+
+    oldest: dict[str, float]
+    """Per source the commit time of the oldest record of which it is known."""
+    undated: bool
+    """A record waits that could not be read in time, of whichever source."""
+
+
+def _waiting(endpoints: Endpoints, contract: Contract) -> _Waiting:
+    view = shared_view(endpoints)
+    # The union's positions are committed together with what it wrote: only a raw record can be in an open transaction
+    # and be counted nowhere else. Asked before the readers, who have yet to read what is committed in between.
+    raw = view.partitions([names.raw_topic(contract.name, source.name) for source in contract.sources])
+    opened = [Lag(*place, offset, offset + 1) for place, offset in view.open_transactions(raw).items()]
     progress = Progress(endpoints)
     behind = [
         lag
@@ -104,29 +119,36 @@ def _waiting(endpoints: Endpoints, contract: Contract) -> dict[str, float]:
         for lag in progress.lag(reader)
         if lag.records
     ]
+    found = _read(endpoints, behind, first=True), _read(endpoints, opened, first=True, uncommitted=True)
     oldest: dict[str, float] = {}
-    for record in _records(endpoints, behind, first=True):
+    for record in (record for each in found for record in each.records):
         source, committed_at = dated(record)
         oldest[source] = min(committed_at, oldest.get(source, committed_at))
-    return oldest
+    return _Waiting(oldest, not all(each.complete for each in found))
 
 
-def _records(endpoints: Endpoints, behind: Sequence[Lag], *, first: bool = False) -> Iterator[Message]:
-    """The committed records from each partition's position to its end, or the first of them alone.
+@dataclass(frozen=True)
+class _Read:
+    records: list[Message]
+    complete: bool
+    """Whether every partition was read as far as was asked."""
 
-    None where only markers are left.
+
+def _read(endpoints: Endpoints, behind: Sequence[Lag], *, first: bool = False, uncommitted: bool = False) -> _Read:
+    """The records from each partition's position to its end, or the first of them alone.
+
+    There are none where only markers are left.
     """
-    if not behind:
-        return
-    consumer = Consumer(durability.positioned_consumer(endpoints, "dropless.watch", "dropless.freshness"))
+    found: list[Message] = []
     missing = {(lag.topic, lag.partition) for lag in behind}
+    if not missing:
+        return _Read(found, complete=True)
+    config = durability.dating_consumer if uncommitted else durability.positioned_consumer
+    consumer = Consumer(config(endpoints, "dropless.watch", "dropless.freshness"))
     try:
         consumer.assign([TopicPartition(lag.topic, lag.partition, lag.position) for lag in behind])
         deadline = time.monotonic() + PEEK_SECONDS
-        while missing and time.monotonic() < deadline:
-            message = consumer.poll(deadline - time.monotonic())
-            if message is None:
-                break
+        while missing and (left := deadline - time.monotonic()) > 0 and (message := consumer.poll(left)) is not None:
             place = (message.topic() or "", message.partition() or 0)
             if place not in missing:
                 continue
@@ -134,12 +156,13 @@ def _records(endpoints: Endpoints, behind: Sequence[Lag], *, first: bool = False
                 # Its end is told as an error.
                 missing.remove(place)
             if message.error() is None and message.value() is not None:
-                yield message
+                found.append(message)
     except KafkaException:
         # A partition without a leader is lag without a date; the systems' health tells of it.
-        return
+        return _Read(found, complete=False)
     finally:
         consumer.close()
+    return _Read(found, complete=not missing)
 
 
 def dated(record: Message) -> tuple[str, float]:

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
-import psutil
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, ResourceType
 from overriding import set_config
 from seeing import TICK_SECONDS, Check, newest, two_ticks
 from slowness import slowness
+from suspending import suspended
 from webserver import Key, Webserver, eventually
 
 from dropless import databases, names
-from dropless.contract import load_contracts
 from dropless.endpoints import Endpoints
 from dropless.settings import Settings
-from resources.cluster import shared_view
-from resources.freshness import freshness
 from resources.platform import LocalPlatform
-from resources.waiting import until
 
 KAFKA: Key = ("platform", "kafka")
 UNIFIED: Key = ("kafka", "unified.orders")
@@ -109,16 +105,6 @@ def test_every_broken_promise_is_reported_in_two_ticks_and_repaired(
     assert eventually(newest(web, list(for_people), began, "SUCCEEDED"), two_ticks())
 
 
-@contextmanager
-def suspended(*pids: int) -> Iterator[None]:
-    processes = [psutil.Process(pid) for pid in pids]
-    with ExitStack() as stack:
-        for each in processes:
-            each.suspend()
-            stack.callback(each.resume)
-        yield
-
-
 def test_what_is_silent_is_reported_and_what_only_says_that_it_runs_is_not_believed(
     web: Webserver, settings: Settings, endpoints: Endpoints
 ) -> None:
@@ -176,37 +162,3 @@ def test_the_stage_that_holds_rows_up_is_named(web: Webserver, settings: Setting
             assert f"store: {each} holds it up" in found[shown[each], arrives].description
         assert "The lake writer has records to read and does not move: unified.orders" in found[moves].description
     assert eventually(newest(web, late, began, "SUCCEEDED"), two_ticks())
-
-
-def test_answers_stay_fresh_after_a_rest_and_when_nothing_that_is_captured_becomes_a_row(
-    web: Webserver, settings: Settings, endpoints: Endpoints
-) -> None:
-    began, [orders] = time.time(), load_contracts(settings.contracts)
-    ages: list[float] = []
-
-    def change(statement: str) -> None:
-        """Ask for freshness again and again while a change is on its way, after a rest."""
-        # Older than what is allowed below: then only the newest change may date the answer.
-        until("A rest", lambda: None if newest_record(endpoints) < time.time() - 20 else "it is too early", 60)
-        with databases.postgresql(endpoints, "store", "admin") as connection:
-            connection.execute(statement)
-        deadline = time.monotonic() + 4
-        while time.monotonic() < deadline:
-            ages.append(freshness(endpoints, orders) or 0.0)
-
-    touched = "update orders set total_cents = total_cents where id = (select max(id) from orders)"
-    change(touched)
-    # No contract maps this state, so that a dead letter is all that comes of it.
-    change(touched.replace("total_cents = total_cents", "state = '?'"))
-    change(touched.replace("total_cents = total_cents", "state = 'N'"))
-    dead: Check = (("kafka", names.dead_topic("orders")), "no_new_dead_letters")
-    found = eventually(newest(web, [dead], began, "FAILED"), two_ticks())
-    assert found[dead].severity == "WARN"
-    assert 'cannot take "?"' in found[dead].description
-    assert max(ages) < 15, sorted(ages)[-5:]
-
-
-def newest_record(endpoints: Endpoints) -> float:
-    view = shared_view(endpoints)
-    newest = view.newest(view.partitions(["raw.orders.store"]))
-    return newest.timestamp() if newest else 0.0

@@ -52,6 +52,12 @@ def test_a_record_on_its_way_dates_the_answer():
     assert staleness(NOW, Signs(NOW - 3600, NOW - 90, None, NOW - 4, NOW - 90)) == 90
 
 
+def test_while_a_record_waits_that_nobody_could_date_a_heartbeat_is_no_proof():
+    assert staleness(NOW, Signs(NOW - 60, NOW - 60, None, NOW - 4, None, undated=True)) == 60
+    assert staleness(NOW, Signs(NOW - 60, NOW - 0.1, NOW - 5, NOW - 4, None, undated=True)) == 5
+    assert staleness(NOW, Signs(None, None, None, NOW - 4, None, undated=True)) is None
+
+
 def test_a_connector_that_works_off_a_backlog_is_not_taken_for_fresh():
     assert staleness(NOW, Signs(NOW - 7200, NOW - 0.1, NOW - 7000, NOW - 1, None)) == 7000
 
