@@ -20,6 +20,7 @@ from dropless.contract.column_type import Kind
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.lag import Position
+from dropless.lake import damage
 from dropless.lake.current import register_now
 from dropless.lake.engine import bounded, quoted
 from dropless.lake.store import Store
@@ -54,6 +55,7 @@ class LakeSide:
             DroplessError: the lake does not answer, or lacks the table.
         """
         with self._answering():
+            self._look_at_changes()
             version = self._register(pairs.database)
             rows = quoted(self._contract.name)
             if where is not None:
@@ -99,6 +101,15 @@ class LakeSide:
             select = f"select {columns} from {quoted(self._contract.name)} semi join wanted using (_key)"  # noqa: S608 - quoted
             return {key: (topic, number, offset) for key, topic, number, offset in database.execute(select).fetchall()}
 
+    def _look_at_changes(self) -> None:
+        """See that every file of the changes is there and whole, by its size and its end: only few are read here."""
+        folder = names.changes_table(self._contract.name)
+        changes = DeltaTable(self._store.uri(folder), storage_options=self._store.delta_options(patient=False))
+        broken = damage.damaged(self._store, folder, damage.files(changes), whole=False)
+        if broken:
+            more = f", and {len(broken) - 1:,} more" if len(broken) > 1 else ""
+            raise Unreadable(f"A data file of the lake's {folder!r} is gone or broken: {broken[0].path}{more}.")
+
     def _register(self, database: DuckDBPyConnection) -> int:
         table = self._contract.name
         return register_now(database, self._store, table, names.changes_table(table))
@@ -114,7 +125,7 @@ class LakeSide:
         except (pa.ArrowInvalid, duckdb.Error) as error:
             raise Unreadable(f"A data file of the lake cannot be read: {_first_line(error)}.") from error
         except (DeltaError, OSError) as error:
-            if "magic bytes" in str(error) or "Parquet" in str(error):
+            if damage.breaks(error):
                 raise Unreadable(f"A data file of the lake cannot be read: {_first_line(error)}.") from error
             raise DroplessError(f"The lake does not answer: {_first_line(error)}.") from error
 

@@ -36,6 +36,7 @@ from resources.committed import CommittedReader
 from resources.reconcile_lake import LakeSide
 from resources.reconcile_pinot import PinotSide
 from resources.reconciliation import side_of
+from resources.restore_changes import restore_changes
 
 CALL_SECONDS: Final = 30.0
 KEYS_AT_ONCE: Final = 500
@@ -63,10 +64,11 @@ class ReconcileRepair:
     progress: Callable[[str], None] = lambda _: None
 
     def mend(self, report: Report) -> list[Mended]:
-        """Have every row that was found wrong read again or deleted, and a broken current state of the lake made anew.
+        """Have every row that was found wrong read again or deleted, and what is broken in the lake made anew.
 
         Raises:
-            DroplessError: a backfill runs already, a row's raw record is gone, or the lake's changes are broken, too.
+            DroplessError: a backfill runs already, a row's raw record is gone, or broken changes are no longer in the
+                unified topic.
         """
         done = list(self._rebuilt(report))
         keys = {what: {each.key for each in report.findings if each.what is what} for what in Wrong}
@@ -82,16 +84,17 @@ class ReconcileRepair:
 
     def _rebuilt(self, report: Report) -> Iterator[Mended]:
         # A newer version takes the place of one row, and would leave its double.
-        broken = {Wrong.UNREADABLE, Wrong.DOUBLED}
-        if any(each.system == reconcile_lake.NAME and each.what in broken for each in report.findings):
+        wrong = {each.what for each in report.findings if each.system == reconcile_lake.NAME}
+        if not wrong & {Wrong.UNREADABLE, Wrong.DOUBLED}:
+            return
+        try:
+            if Wrong.UNREADABLE in wrong and (rows := restore_changes(self.endpoints, self.contract, self.progress)):
+                yield Mended("changes written anew into the lake from the unified topic", rows)
             self.progress("making the lake's current state anew")
-            try:
-                rows = rebuild(Store.pipeline(self.endpoints), self.contract.name)
-            except (DeltaError, duckdb.Error, OSError) as error:
-                raise DroplessError(
-                    f"The lake's current state cannot be made anew from its changes: {error}"
-                ) from error
-            yield Mended("rows of the lake's current state made anew", rows)
+            rows = rebuild(Store.pipeline(self.endpoints), self.contract.name)
+        except (DeltaError, duckdb.Error, OSError) as error:
+            raise DroplessError(f"The lake's current state cannot be made anew from its changes: {error}") from error
+        yield Mended("rows of the lake's current state made anew", rows)
 
     def _mend(self, source: Source, wrong: Collection[str], extra: Mapping[str, Origin]) -> Iterator[Mended]:
         side = side_of(self.endpoints, self.contract, source)

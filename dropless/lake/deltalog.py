@@ -5,23 +5,30 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 import orjson
 import pyarrow.fs as pafs
 from deltalake import DeltaTable
 
+OPERATION: Final = "dropless.operation"
+"""In a commit's information: what wrote it."""
+RESTORE: Final = "restore"
+"""The operation that has put files in the place of broken ones, with the same rows."""
+
 
 @dataclass(frozen=True)
 class Added:
-    """The files with new rows in one commit; what compaction wrote is not new."""
+    """The files with new rows in one commit; what compaction wrote is not new, what was restored is."""
 
     version: int
     timestamp: int
     """When it was committed, milliseconds since 1970."""
     files: tuple[str, ...]
     bytes: int
+    broken: tuple[str, ...] = ()
+    """The files in whose place these are, since they could not be read."""
 
 
 class LogGone(Exception):
@@ -74,12 +81,15 @@ def committed_until(filesystem: pafs.FileSystem, version: int, newest: int, mome
 def parse(version: int, content: bytes) -> Added:
     """What a commit's log entry (a JSON action a line) says of new files."""
     actions: list[dict[str, Any]] = [orjson.loads(line) for line in content.splitlines() if line.strip()]
-    adds = [action["add"] for action in actions if "add" in action and action["add"]["dataChange"]]
-    told = [action["commitInfo"].get("timestamp", 0) for action in actions if "commitInfo" in action]
+    about: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+    restored = about.get(OPERATION) == RESTORE
+    adds = [action["add"] for action in actions if "add" in action and (action["add"]["dataChange"] or restored)]
+    broken = [action["remove"]["path"] for action in actions if "remove" in action and restored]
     # Paths are URL-encoded by the protocol.
     return Added(
         version,
-        int(told[0]) if told else 0,
+        int(about.get("timestamp", 0)),
         tuple(unquote(each["path"]) for each in adds),
         sum(each["size"] for each in adds),
+        tuple(unquote(each) for each in broken),
     )

@@ -13,6 +13,7 @@ from deltalake import DeltaTable, WriterProperties
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from dropless import names
+from dropless.lake.deltalog import OPERATION
 from dropless.lake.merge import ATTEMPTS
 from dropless.lake.merged import LiveFile, MergedTable
 from dropless.lake.parquet import Written
@@ -152,7 +153,7 @@ def _consolidate(store: Store, current: str, changes: str) -> None:
         added += [written] if written else []
         removed += group
     # The same rows in other files, fenced against merges as a merge is.
-    target.commit(added, removed, target.progress(), {"dropless.operation": "compact"}, data_change=False)
+    target.commit(added, removed, target.progress(), {OPERATION: "compact"}, data_change=False)
     log.info("compacted", table=current, added=len(added), removed=len(removed))
 
 

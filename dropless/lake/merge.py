@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from dropless import names
 from dropless.fault_points import pass_by
 from dropless.lake.deletions import Deletions
-from dropless.lake.deltalog import Added
+from dropless.lake.deltalog import OPERATION, Added
 from dropless.lake.fault_points import Point, Reached
 from dropless.lake.merged import MERGED_UNTIL, MergedTable
 from dropless.lake.pending import Pending, everything, pending, row_schema
@@ -145,7 +145,7 @@ class Merge:
         added, removed = rewriting.rewrite(found)
         self._reached(Point.AFTER_FILES)
         self._reached(Point.BEFORE_COMMIT)
-        about = {MERGED_UNTIL: until, "dropless.changes": part.num_rows, "dropless.operation": "merge"}
+        about = {MERGED_UNTIL: until, "dropless.changes": part.num_rows, OPERATION: "merge"}
         target.commit(added, removed, progress, about)
         self._reached(Point.AFTER_COMMIT)
         return Summary(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -37,8 +37,10 @@ def pending(store: Store, folder: str, changes: DeltaTable, merged: int | None) 
     until = int(changes.version())
     if merged is not None:
         try:
-            found = deltalog.added(store.filesystem(folder), merged, until)
-            commits = tuple(each for each in found if each.files)
+            found = list(deltalog.added(store.filesystem(folder), merged, until))
+            broken = {path for each in found for path in each.broken}
+            readable = (replace(each, files=tuple(path for path in each.files if path not in broken)) for each in found)
+            commits = tuple(each for each in readable if each.files)
             return Pending(commits, until, commits[0].timestamp / 1000 if commits else None)
         except LogGone:
             pass

@@ -16,7 +16,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from dropless import names
 from dropless.errors import DroplessError
 from dropless.lake.current import register_computed
-from dropless.lake.deltalog import added
+from dropless.lake.deltalog import OPERATION, added
 from dropless.lake.engine import bounded, quoted
 from dropless.lake.merged import MERGED_UNTIL, MergedTable
 from dropless.lake.parquet import Written, write
@@ -45,7 +45,7 @@ def rebuild(store: Store, table: str) -> int:
         target = MergedTable(store, table, changes, row_schema(changes))
         written = _write(store, table, folder, changes, target.schema)
         newest = next(added(store.filesystem(folder), changes.version() - 1, changes.version()))
-        about = {"dropless.operation": "rebuild", MERGED_UNTIL: newest.timestamp}
+        about = {OPERATION: "rebuild", MERGED_UNTIL: newest.timestamp}
         try:
             target.commit(written, target.files(), changes.version(), about)
         except CommitFailedError:

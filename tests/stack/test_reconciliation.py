@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,12 @@ from program import DROPLESS
 from test_equality import EDGES
 from webserver import Webserver
 
-from dropless import databases, pinot
+from dropless import databases, names, pinot
 from dropless.declared import declared
 from dropless.endpoints import Endpoints
+from dropless.lake import damage
 from dropless.lake.merge import Merge
+from dropless.lake.scan import live
 from dropless.lake.store import Store
 from dropless.reconciliation.canonical import MODULUS, Hasher
 from dropless.reconciliation.findings import Wrong
@@ -226,6 +229,40 @@ def test_a_broken_file_of_the_lake_is_told_and_pinot_is_still_compared(orders: O
     FAULTS["file"] = Fault("a file of the lake's current state is broken", Wrong.UNREADABLE, seconds, repaired)
 
 
+def test_broken_files_of_the_changes_are_told_and_written_anew_from_the_unified_topic(orders: Orders) -> None:
+    store, folder = Store.pipeline(orders.endpoints), names.changes_table("orders")
+
+    def changes() -> DeltaTable:
+        return DeltaTable(store.uri(folder), storage_options=store.delta_options())
+
+    def origins() -> Counter[tuple[str, int, int]]:
+        table = live(store, folder, changes()).to_table(["_topic", "_partition", "_offset"])
+        return Counter(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+    Merge(store, "orders").run()
+    merged = damage.files(changes())
+    # The merge has yet to read what comes now.
+    orders.insert(*range(500, 520))
+    until("The lake", lambda: None if len(damage.files(changes())) > len(merged) else "nothing has come", 60)
+    before, known = origins(), {each.path for each in merged}
+    fresh = next(each for each in damage.files(changes()) if each.path not in known)
+    client = store.client()
+    for each in (max(merged, key=lambda file: file.rows), fresh):
+        where = {"Bucket": store.bucket, "Key": f"{store.folder}{folder}/{each.path}"}
+        client.put_object(**where, Body=client.get_object(**where)["Body"].read()[: each.bytes // 2])
+    began = time.monotonic()
+    report = orders.reconcile()
+    seconds = time.monotonic() - began
+    [finding] = report.findings
+    assert (finding.system, finding.what) == ("lake", Wrong.UNREADABLE)
+    assert folder in finding.detail
+    assert "and 1 more" in finding.detail
+    after, repaired = orders.repair(report)
+    assert after.sound, after.findings[:5]
+    assert before - origins() == Counter()
+    FAULTS["changes"] = Fault("files of the lake's changes are broken", Wrong.UNREADABLE, seconds, repaired)
+
+
 def test_a_deleted_segment_of_pinot_is_found_by_counting_and_its_rows_are_read_again(
     endpoints: Endpoints, orders: Orders
 ) -> None:
@@ -294,7 +331,7 @@ def test_dagster_reconciles_and_repairs(orders: Orders, web: Webserver) -> None:
 
 
 def test_the_documentation_has_the_table_of_faults() -> None:
-    if len(FAULTS) < 11:
+    if len(FAULTS) < 12:
         pytest.skip("only some of the faults were played")
     head = "| fault | found as | by the tier | seconds to find | seconds to repair and prove |\n|---|---|---|---|---|"
     lines = [
