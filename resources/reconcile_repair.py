@@ -36,7 +36,7 @@ from resources.committed import CommittedReader
 from resources.reconcile_lake import LakeSide
 from resources.reconcile_pinot import PinotSide
 from resources.reconciliation import side_of
-from resources.restore_changes import restore_changes
+from resources.restore_lake import restore_changes
 
 CALL_SECONDS: Final = 30.0
 KEYS_AT_ONCE: Final = 500

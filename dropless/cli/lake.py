@@ -169,6 +169,7 @@ def pull(
 
 lake.command()(lake_upkeep.merge)
 lake.command()(lake_upkeep.audit)
+lake.command()(lake_upkeep.restore)
 
 
 def _line(told: TableInfo) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`dropless lake merge` and `dropless lake audit`: what operators do with the lake's tables."""
+"""`dropless lake merge`, `audit` and `restore`: what operators do with the lake's tables."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def merge(table: UnifiedTable, *, as_json: AsJson = False) -> None:
     Example: [bold]dropless lake merge orders[/]
     """
     from dropless import logs  # noqa: PLC0415 - the lake's libraries take a second to import
+    from dropless.lake import damage  # noqa: PLC0415
     from dropless.lake.fault_points import FAULTS  # noqa: PLC0415
     from dropless.lake.merge import Merge  # noqa: PLC0415
     from dropless.lake.published import after_merge  # noqa: PLC0415
@@ -35,8 +36,9 @@ def merge(table: UnifiedTable, *, as_json: AsJson = False) -> None:
     logs.for_a_command()
     settings, contract, endpoints = _asked_for(table)
     store = Store.pipeline(endpoints)
-    done = Merge(store, contract.name, contract.description, FAULTS.reached(os.environ)).run()
-    after_merge(settings, store, contract)
+    with damage.sentences():
+        done = Merge(store, contract.name, contract.description, FAULTS.reached(os.environ)).run()
+        after_merge(settings, store, contract)
     if as_json:
         write_json(asdict(done))
         return
@@ -67,6 +69,29 @@ def audit(table: UnifiedTable, *, as_json: AsJson = False) -> None:
         )
     if report.findings:
         raise typer.Exit(FINDINGS)
+
+
+def restore(table: UnifiedTable, *, as_json: AsJson = False) -> None:
+    """Read every byte of a table in the lake, and write anew what is gone or broken.
+
+    Changes come from the unified topic, which has all of them, and the current state from the changes.
+
+    Example: [bold]dropless lake restore orders[/]
+    """
+    from dropless.lake.fault_points import FAULTS  # noqa: PLC0415 - as above
+    from resources.restore_lake import restore as run  # noqa: PLC0415
+
+    _, contract, endpoints = _asked_for(table)
+    with Console(stderr=True).status(f"looking through {table}") as status:
+        done = run(endpoints, contract, status.update, FAULTS.reached(os.environ))
+    if as_json:
+        write_json(asdict(done))
+    elif done.changes or done.current:
+        _console().print(
+            f"Written anew: {done.changes:,} changes from the unified topic, {done.current:,} rows of the current state"
+        )
+    else:
+        _console().print(f"Every file of {table} in the lake can be read.")
 
 
 def _asked_for(table: str) -> tuple[Settings, Contract, Endpoints]:

@@ -1,22 +1,29 @@
-"""Finding the data files of a table that are gone or broken."""
+"""Finding the data files of a table that are gone or broken, and saying so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import duckdb
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
+from dropless.errors import DroplessError
 from dropless.lake.store import Store
 
 BATCH_ROWS: Final = 16_384
 _READERS: Final = 2
+# How errors of the object store are told by Arrow and by delta-rs, and those of files by all of them.
+_STORE: Final = ("AWS Error", "S3 error", "object store error")
+_FILE: Final = ("Parquet", "reading the stream registered")
 
 Progress = Callable[[int, int], None]
 """Told how many files of how many were looked at."""
@@ -67,11 +74,43 @@ def damaged(
     return found
 
 
+class Unanswered(DroplessError):
+    """The object store does not answer, or refuses; another time it may not."""
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """What goes wrong with the lake's files, as one sentence.
+
+    Raises:
+        DroplessError: a data file is gone or broken; the sentence says what mends it.
+        Unanswered: the store does not answer, or refuses.
+    """
+    try:
+        yield
+    except (DeltaError, OSError, pa.ArrowInvalid, duckdb.Error) as error:
+        told = " ".join(str(error).split()).rstrip(".")[:300]
+        if _of_a_file(error, told):
+            raise DroplessError(
+                f"A data file of the lake is gone or broken; `dropless lake restore TABLE` makes it anew: {told}."
+            ) from error
+        if isinstance(error, DeltaError | OSError):
+            raise Unanswered(f"The lake does not answer, or refused: {told}.") from error
+        raise
+
+
+def _of_a_file(error: Exception, told: str) -> bool:
+    if any(store in told for store in _STORE):
+        return False
+    # Engines wrap what they met.
+    return any(file in told for file in _FILE) or (isinstance(error, OSError) and breaks(error))
+
+
 def breaks(error: Exception) -> bool:
     """Whether a file that raised this is gone or broken; otherwise it is the store that does not answer."""
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         # Arrow's errors of the store and of what is in a file are of one class.
-        return not error.errno and "AWS Error" not in str(error)
+        return not error.errno and not any(store in str(error) for store in _STORE)
     return isinstance(error, FileNotFoundError | pa.ArrowInvalid)
 
 

@@ -10,7 +10,7 @@ from dropless.fault_points import FaultPoints
 
 
 class Point(StrEnum):
-    """Where a process may be killed; the writer passes the last three, a merge all of them."""
+    """Where a process may be killed; the writer and a restoration pass the last three, a merge all of them."""
 
     BEFORE_DELETIONS = "before-deletions"
     AFTER_DELETIONS = "after-deletions"

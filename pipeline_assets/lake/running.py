@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import dagster as dg
-from deltalake.exceptions import DeltaError
 
 from dropless.errors import DroplessError
+from dropless.lake import damage
 from dropless.lake.maintenance import Statistics
 from pipeline_assets.presentation import table
 
@@ -30,11 +30,10 @@ def failing_in_a_sentence() -> Iterator[None]:
         dagster.Failure: with a sentence.
     """
     try:
-        yield
+        with damage.sentences():
+            yield
     except DroplessError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    except (DeltaError, OSError) as error:
-        raise dg.Failure(f"The lake does not answer, or refused: {error}") from error
+        raise dg.Failure(str(error), allow_retries=isinstance(error, damage.Unanswered)) from error
 
 
 def statistics_metadata(found: Sequence[Statistics]) -> dict[str, dg.MetadataValue]:

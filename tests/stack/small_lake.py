@@ -57,8 +57,12 @@ class SmallLake(SmallUnion):
                 process.wait()
 
     def merge(self, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", "from dropless.cli import main; main()", "lake", "merge", self.table]
-        with (self.folder / "merge.log").open("ab") as file:
+        return self.command("merge", environment)
+
+    def command(self, name: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """`dropless lake NAME TABLE`, whose words are in the log of its name."""
+        command = [sys.executable, "-c", "from dropless.cli import main; main()", "lake", name, self.table]
+        with (self.folder / f"{name}.log").open("ab") as file:
             process = subprocess.Popen(
                 command, env=self.environment | dict(environment or {}), stdout=file, stderr=file
             )

@@ -9,6 +9,7 @@ from dropless.contract import Contract, parse_contract
 from dropless.endpoints import Endpoints
 from dropless.settings import PROJECT, Settings, Topology
 
+COMPONENT = "pipeline_assets.components.UnifiedTable"
 ORDERS_FILE = PROJECT / "pipeline_assets" / "defs" / "orders" / "defs.yaml"
 
 SENSORS: dict[str, Any] = {

@@ -13,16 +13,22 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
+from contracts import ORDERS_FILE
 from deltalake import Field
+from deltalake.exceptions import DeltaError
 from deltalake.schema import PrimitiveType
 from lake_folder import DAY_ONE, FolderLake, change, random_changes
 
+from dropless.contract import parse_contract
 from dropless.errors import DroplessError
 from dropless.lake import damage, deltalog
 from dropless.lake.current import register_now
 from dropless.lake.engine import connect
 from dropless.lake.fault_points import Point
+from dropless.lake.maintenance import compact
 from dropless.lake.merge import Merge
+from dropless.lake.publishing import publish
+from dropless.lake.rebuilding import rebuild
 from dropless.lake.restoring import ROWS_AT_ONCE, Restoration
 from dropless.lake.schema import DAY
 
@@ -203,6 +209,51 @@ def test_one_that_dies_is_done_again_or_was_done(lake: FolderLake, point: Point,
     if left:
         restoration(lake).run(Topic(lake.changes))
     assert held(lake) == expected(lake)
+
+
+@pytest.mark.parametrize("how", ["cut", "gone", "wrong"])
+def test_whoever_meets_a_broken_file_says_what_mends_it(lake: FolderLake, how: str):
+    for number in range(4):
+        lake.append([change(key, 500 * number + key + 1) for key in range(400)])
+    path = newest_file(lake)
+    content = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content[:900] if how == "cut" else content[:500] + bytes(2000) + content[2500:])
+    contract = parse_contract(ORDERS_FILE)
+    for work in (
+        lambda: compact(lake.store, lake.table),
+        lambda: Merge(lake.store, lake.table).run(),
+        lambda: publish(lake.store, lake.store.published(), contract),
+        lambda: rebuild(lake.store, lake.table),
+    ):
+        with (
+            pytest.raises(
+                DroplessError, match="is gone or broken; `dropless lake restore TABLE` makes it anew"
+            ) as told,
+            damage.sentences(),
+        ):
+            work()
+        assert not isinstance(told.value, damage.Unanswered)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("When reading information for key 'x' in bucket 'lake': AWS Error NETWORK_CONNECTION"),
+        DeltaError("Failed to parse parquet: Parquet error: External: Generic S3 error: no route to host"),
+        ConnectionRefusedError(111, "Connection refused"),
+    ],
+)
+def test_what_the_store_refuses_may_be_tried_again(error: Exception):
+    with pytest.raises(damage.Unanswered, match="The lake does not answer, or refused: "), damage.sentences():
+        raise error
+
+
+def test_what_has_nothing_to_do_with_files_is_raised_as_it_is():
+    with pytest.raises(pa.ArrowInvalid), damage.sentences():
+        raise pa.ArrowInvalid("Rescaling Decimal value would cause data loss")
 
 
 @pytest.mark.parametrize(

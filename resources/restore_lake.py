@@ -1,19 +1,24 @@
-"""Restores broken files of a table's changes in the lake from its unified topic, which keeps every row for ever."""
+"""Makes broken files of a table in the lake anew: its changes from the unified topic, its current state from them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 import pyarrow as pa
 from confluent_kafka import KafkaException
 from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 
 from dropless import names
 from dropless.contract import Contract
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from dropless.fault_points import pass_by
 from dropless.lake import damage
+from dropless.lake.fault_points import Reached
+from dropless.lake.rebuilding import rebuild
 from dropless.lake.restoring import Restoration
 from dropless.lake.store import Store
 from dropless.lake.table import application
@@ -23,7 +28,38 @@ from resources.committed import CommittedReader
 BATCH_RECORDS = 10_000
 
 
-def restore_changes(endpoints: Endpoints, contract: Contract, progress: Callable[[str], None]) -> int:
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """How many rows were written anew; 0 where nothing was broken."""
+
+    changes: int
+    current: int
+
+
+def restore(endpoints: Endpoints, contract: Contract, progress: Progress, reached: Reached = pass_by) -> Restored:
+    """Look through every byte of a table's changes and current state, and write anew what cannot be read.
+
+    Raises:
+        DroplessError: the topic has no longer all of the rows, Kafka does not give them, or the lake does not answer.
+    """
+    store, table = Store.pipeline(endpoints), contract.name
+    with damage.sentences():
+        changes = restore_changes(endpoints, contract, progress, reached)
+        try:
+            current = DeltaTable(store.uri(table), storage_options=store.delta_options())
+        except TableNotFoundError:
+            return Restored(changes, 0)
+        found = damage.files(current)
+        if not damage.damaged(store, table, found, whole=True, progress=_told("current state", progress)):
+            return Restored(changes, 0)
+        progress("making the lake's current state anew")
+        return Restored(changes, rebuild(store, table))
+
+
+def restore_changes(endpoints: Endpoints, contract: Contract, progress: Progress, reached: Reached = pass_by) -> int:
     """Look through all files of the changes, and write those anew that cannot be read; how many rows.
 
     Raises:
@@ -31,12 +67,11 @@ def restore_changes(endpoints: Endpoints, contract: Contract, progress: Callable
         OSError | DeltaError: the store does not answer.
     """
     store, folder = Store.pipeline(endpoints), names.changes_table(contract.name)
-    changes = DeltaTable(store.uri(folder), storage_options=store.delta_options())
-
-    def tell(done: int, of: int) -> None:
-        progress(f"looking through the lake's changes: file {done:,} of {of:,}")
-
-    broken = damage.damaged(store, folder, damage.files(changes), whole=True, progress=tell)
+    try:
+        changes = DeltaTable(store.uri(folder), storage_options=store.delta_options())
+    except TableNotFoundError:
+        raise DroplessError(f"The lake has no table {folder!r} yet.") from None
+    broken = damage.damaged(store, folder, damage.files(changes), whole=True, progress=_told("changes", progress))
     if not broken:
         return 0
     topic, view = names.unified_topic(contract.name), shared_view(endpoints)
@@ -56,8 +91,12 @@ def restore_changes(endpoints: Endpoints, contract: Contract, progress: Callable
             yield batch
 
     try:
-        return Restoration(store, folder, changes, broken).run(records)
+        return Restoration(store, folder, changes, broken, reached).run(records)
     except KafkaException as error:
         raise DroplessError(f"{topic} could not be read again ({error.args[0].str()}): nothing was changed.") from error
     except pa.ArrowInvalid as error:
         raise DroplessError(f"A row of {topic} does not fit the columns of {folder!r}: nothing was changed.") from error
+
+
+def _told(what: str, progress: Progress) -> damage.Progress:
+    return lambda done, of: progress(f"looking through the lake's {what}: file {done:,} of {of:,}")
