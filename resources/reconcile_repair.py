@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import orjson
 from confluent_kafka import KafkaException, Producer
-from deltalake.exceptions import DeltaError
 
 from dropless import durability, names
 from dropless.backfill.slices import Selection
 from dropless.contract import Contract, Source
 from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
+from dropless.lake import damage
 from dropless.lake.rebuilding import rebuild
 from dropless.lake.store import Store
 from dropless.reconciliation.findings import Report, Wrong
@@ -36,7 +35,7 @@ from resources.committed import CommittedReader
 from resources.reconcile_lake import LakeSide
 from resources.reconcile_pinot import PinotSide
 from resources.reconciliation import side_of
-from resources.restore_lake import restore_changes
+from resources.restore_lake import restore
 
 CALL_SECONDS: Final = 30.0
 KEYS_AT_ONCE: Final = 500
@@ -83,18 +82,18 @@ class ReconcileRepair:
         return done
 
     def _rebuilt(self, report: Report) -> Iterator[Mended]:
-        # A newer version takes the place of one row, and would leave its double.
         wrong = {each.what for each in report.findings if each.system == reconcile_lake.NAME}
-        if not wrong & {Wrong.UNREADABLE, Wrong.DOUBLED}:
-            return
-        try:
-            if Wrong.UNREADABLE in wrong and (rows := restore_changes(self.endpoints, self.contract, self.progress)):
-                yield Mended("changes written anew into the lake from the unified topic", rows)
+        rebuilt = 0
+        if Wrong.UNREADABLE in wrong:
+            done = restore(self.endpoints, self.contract, self.progress)
+            rebuilt = done.current
+            yield from (Mended(f"{what} written anew into the lake", count) for what, count in done.told())
+        # A newer version takes the place of one row, and would leave its double.
+        if Wrong.DOUBLED in wrong and not rebuilt:
             self.progress("making the lake's current state anew")
-            rows = rebuild(Store.pipeline(self.endpoints), self.contract.name)
-        except (DeltaError, duckdb.Error, OSError) as error:
-            raise DroplessError(f"The lake's current state cannot be made anew from its changes: {error}") from error
-        yield Mended("rows of the lake's current state made anew", rows)
+            with damage.sentences():
+                rows = rebuild(Store.pipeline(self.endpoints), self.contract.name)
+            yield Mended("rows of the current state written anew into the lake", rows)
 
     def _mend(self, source: Source, wrong: Collection[str], extra: Mapping[str, Origin]) -> Iterator[Mended]:
         side = side_of(self.endpoints, self.contract, source)

@@ -17,9 +17,12 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.fault_points import pass_by
 from dropless.lake import damage
+from dropless.lake.deletions import Deletions
 from dropless.lake.fault_points import Reached
+from dropless.lake.publishing import publish_anew
 from dropless.lake.rebuilding import rebuild
 from dropless.lake.restoring import Restoration
+from dropless.lake.scan import live
 from dropless.lake.store import Store
 from dropless.lake.table import application
 from resources.cluster import shared_view
@@ -33,30 +36,61 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Restored:
-    """How many rows were written anew; 0 where nothing was broken."""
+    """What was written anew; nothing where nothing was broken."""
 
     changes: int
+    """Rows of the table of changes."""
+    deletion_files: int
+    """Files with merged deletions."""
     current: int
+    """Rows of the current state."""
+    published: tuple[str, ...]
+    """The folders that were published anew."""
+
+    def told(self) -> list[tuple[str, int]]:
+        """What was written anew, in words, and how much of it."""
+        found = [
+            ("changes from the unified topic", self.changes),
+            ("files of merged deletions", self.deletion_files),
+            ("rows of the current state", self.current),
+            ("published tables", len(self.published)),
+        ]
+        return [(what, count) for what, count in found if count]
 
 
 def restore(endpoints: Endpoints, contract: Contract, progress: Progress, reached: Reached = pass_by) -> Restored:
     """Look through every byte of a table's changes and current state, and write anew what cannot be read.
 
+    The same is done with the merged deletions, and with what is published, the files without personal columns.
+
     Raises:
         DroplessError: the topic has no longer all of the rows, Kafka does not give them, or the lake does not answer.
     """
-    store, table = Store.pipeline(endpoints), contract.name
+    store, changes, current = Store.pipeline(endpoints), names.changes_table(contract.name), contract.name
     with damage.sentences():
-        changes = restore_changes(endpoints, contract, progress, reached)
-        try:
-            current = DeltaTable(store.uri(table), storage_options=store.delta_options())
-        except TableNotFoundError:
-            return Restored(changes, 0)
-        found = damage.files(current)
-        if not damage.damaged(store, table, found, whole=True, progress=_told("current state", progress)):
-            return Restored(changes, 0)
-        progress("making the lake's current state anew")
-        return Restored(changes, rebuild(store, table))
+        restored = restore_changes(endpoints, contract, progress, reached)
+        gone = names.deletions_table(current)
+        if broken := _damaged(store, gone, "merged deletions", progress):
+            found = DeltaTable(store.uri(changes), storage_options=store.delta_options())
+            Deletions(store, current).restore(broken, live(store, changes, found))
+        rebuilt = 0
+        if _damaged(store, current, "current state", progress):
+            progress("making the lake's current state anew")
+            rebuilt = rebuild(store, current)
+        published = []
+        for folder in (changes, current):
+            if _damaged(store.published(), folder, f"published files of {folder}", progress):
+                publish_anew(store, store.published(), contract, folder)
+                published.append(folder)
+    return Restored(restored, len(broken), rebuilt, tuple(published))
+
+
+def _damaged(store: Store, folder: str, what: str, progress: Progress) -> list[damage.DataFile]:
+    try:
+        table = DeltaTable(store.uri(folder), storage_options=store.delta_options())
+    except TableNotFoundError:
+        return []
+    return damage.damaged(store, folder, damage.files(table), whole=True, progress=_told(what, progress))
 
 
 def restore_changes(endpoints: Endpoints, contract: Contract, progress: Progress, reached: Reached = pass_by) -> int:

@@ -86,12 +86,9 @@ def restore(table: UnifiedTable, *, as_json: AsJson = False) -> None:
         done = run(endpoints, contract, status.update, FAULTS.reached(os.environ))
     if as_json:
         write_json(asdict(done))
-    elif done.changes or done.current:
-        _console().print(
-            f"Written anew: {done.changes:,} changes from the unified topic, {done.current:,} rows of the current state"
-        )
-    else:
-        _console().print(f"Every file of {table} in the lake can be read.")
+        return
+    told = [f"{count:,} {what}" for what, count in done.told()]
+    _console().print(f"Written anew: {', '.join(told)}." if told else f"Every file of {table} in the lake can be read.")
 
 
 def _asked_for(table: str) -> tuple[Settings, Contract, Endpoints]:

@@ -6,19 +6,30 @@ the merge commits, and may hold one deletion several times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.dataset as pads
-from deltalake import DeltaTable, PostCommitHookProperties, WriterProperties, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import TableNotFoundError
+from deltalake.transaction import RemoveAction
 
 from dropless import names
+from dropless.lake.damage import DataFile
+from dropless.lake.deltalog import OPERATION, RESTORE
 from dropless.lake.scan import live
 from dropless.lake.schema import SYSTEM
 from dropless.lake.store import Store
 
+BATCH_ROWS: Final = 65_536
 SCHEMA: Final = pa.schema([SYSTEM.field(name) for name in ("_key", "_position", "_committed_at")])
 
 
@@ -49,9 +60,9 @@ class Deletions:
         """The keys and positions, batch by batch."""
         dataset = self.dataset()
         if dataset is not None:
-            yield from dataset.to_batches(columns=["_key", "_position"], batch_size=65_536, fragment_readahead=2)
+            yield from dataset.to_batches(columns=["_key", "_position"], batch_size=BATCH_ROWS, fragment_readahead=2)
 
-    def add(self, rows: pa.Table) -> None:
+    def add(self, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Note deletions.
 
         Raises:
@@ -59,9 +70,42 @@ class Deletions:
         """
         write_deltalake(
             self._store.uri(self._name),
-            rows.select(SCHEMA.names),
+            rows.select(SCHEMA.names) if isinstance(rows, pa.Table) else rows,
             mode="append",
             storage_options=self._options,
             writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
         )
+
+    def add_all(self, changes: pads.Dataset) -> int:
+        """Note every deletion among some changes, of which not all may fit into memory; how many.
+
+        Raises:
+            OSError | DeltaError: the store does not answer.
+        """
+        deleted = pads.field("_deleted")
+        if count := changes.count_rows(filter=deleted):
+            found = changes.scanner(columns=SCHEMA.names, filter=deleted, batch_size=BATCH_ROWS)
+            self.add(found.to_reader())
+        return int(count)
+
+    def restore(self, broken: Sequence[DataFile], changes: pads.Dataset) -> int:
+        """Note every deletion among all changes, and take broken files out; how many.
+
+        Most are there already, and so are some that are not merged yet: neither matters.
+
+        Raises:
+            CommitFailedError: another restoration was first.
+            OSError | DeltaError: the store does not answer.
+        """
+        noted = self.add_all(changes)
+        now = int(time.time() * 1000)
+        table = DeltaTable(self._store.uri(self._name), storage_options=self._options)
+        table.create_write_transaction(
+            [RemoveAction(each.path, True, now, each.bytes, {}) for each in broken],
+            "append",
+            table.schema(),
+            commit_properties=CommitProperties(custom_metadata={OPERATION: RESTORE}),
+            post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
+        )
+        return noted

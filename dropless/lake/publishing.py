@@ -89,6 +89,16 @@ def publish_table(
     raise AssertionError("unreachable")
 
 
+def publish_anew(store: Store, target: Store, contract: Contract, folder: str) -> None:
+    """Publish one table of a contract from nothing: what was published of it, older versions too, is gone.
+
+    Raises:
+        CommitFailedError | OSError | DeltaError: as `publish_table`.
+    """
+    _empty(target, folder)
+    publish_table(store, target, folder, personal(contract))
+
+
 def _publish(store: Store, target: Store, folder: str, hidden: frozenset[str], base: DeltaTable) -> Published:
     cut = base.metadata().partition_columns
     visible = Schema([each for each in base.schema().fields if each.name not in hidden])

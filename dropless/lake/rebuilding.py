@@ -16,12 +16,13 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from dropless import names
 from dropless.errors import DroplessError
 from dropless.lake.current import register_computed
+from dropless.lake.deletions import Deletions
 from dropless.lake.deltalog import OPERATION, added
 from dropless.lake.engine import bounded, quoted
 from dropless.lake.merged import MERGED_UNTIL, MergedTable
 from dropless.lake.parquet import Written, write
-from dropless.lake.pending import row_schema
-from dropless.lake.scan import live
+from dropless.lake.pending import pending, row_schema
+from dropless.lake.scan import live, of_files
 from dropless.lake.store import Store
 
 ATTEMPTS: Final = 5
@@ -44,6 +45,9 @@ def rebuild(store: Store, table: str) -> int:
     for _ in range(ATTEMPTS):
         target = MergedTable(store, table, changes, row_schema(changes))
         written = _write(store, table, folder, changes, target.schema)
+        # Noted as a merge notes them, whose work this does: a change that comes late must not bring them back.
+        waiting = pending(store, folder, changes, target.progress())
+        Deletions(store, table).add_all(of_files(store, folder, waiting.files, row_schema(changes)))
         newest = next(added(store.filesystem(folder), changes.version() - 1, changes.version()))
         about = {OPERATION: "rebuild", MERGED_UNTIL: newest.timestamp}
         try:

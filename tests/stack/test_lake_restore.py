@@ -9,20 +9,22 @@ from deltalake import DeltaTable
 from small_lake import SmallLake
 from small_union import in_background
 
+from dropless import names
 from dropless.lake import damage
 from dropless.lake.fault_points import FAULTS, Point
+from dropless.lake.maintenance import tables_of
+from dropless.lake.store import Store
+from resources.lake_audit import audit_lake
 
 pytestmark = pytest.mark.timeout(300)
 
 
-def break_largest(lake: SmallLake) -> int:
-    """Cut the largest file of the changes in half; how many rows it had."""
-    changes = DeltaTable(lake.store.uri(lake.changes), storage_options=lake.store.delta_options())
-    path, rows = max(((each.path, each.rows) for each in damage.files(changes)), key=lambda each: each[1])
-    client, where = (
-        lake.store.client(),
-        {"Bucket": lake.store.bucket, "Key": f"{lake.store.folder}{lake.changes}/{path}"},
-    )
+def break_largest(lake: SmallLake, store: Store | None = None, folder: str | None = None) -> int:
+    """Cut the largest file of the changes, or of another folder, in half; how many rows it had."""
+    store, folder = store or lake.store, folder or lake.changes
+    found = damage.files(DeltaTable(store.uri(folder), storage_options=store.delta_options()))
+    path, rows = max(((each.path, each.rows) for each in found), key=lambda each: each[1])
+    client, where = store.client(), {"Bucket": store.bucket, "Key": f"{store.folder}{folder}/{path}"}
     whole = client.get_object(**where)["Body"].read()
     client.put_object(**where, Body=whole[: len(whole) // 2])
     return rows
@@ -59,3 +61,26 @@ def test_a_restoration_that_is_killed_around_its_commit_leaves_each_row_once(lak
     assert writer.poll() is None
     assert lake.command("merge").wait(60) == 0
     assert lake.current() == lake.expected()
+
+
+def test_every_folder_of_a_table_is_made_anew(lake: SmallLake):
+    lake.writer()
+    lake.write_rows(1000)
+    lake.check()
+    assert lake.command("merge").wait(60) == 0
+    public = lake.store.published()
+    for store in (lake.store, public):
+        for folder in tables_of(lake.table):
+            if store is lake.store or folder != names.deletions_table(lake.table):
+                break_largest(lake, store, folder)
+    assert lake.command("restore").wait(60) == 0
+    told = lake.log("restore")
+    for each in ("changes from the unified topic", "files of merged deletions", "rows of the current state"):
+        assert each in told
+    assert "2 published tables" in told
+    lake.check()
+    lake.write_rows(600)
+    lake.check()
+    assert lake.command("merge").wait(60) == 0
+    assert lake.current() == lake.current(now=True) == lake.expected()
+    assert audit_lake(lake.endpoints, lake.contract).findings == ()

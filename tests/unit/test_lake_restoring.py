@@ -14,22 +14,25 @@ import orjson
 import pyarrow as pa
 import pytest
 from contracts import ORDERS_FILE
-from deltalake import Field
+from deltalake import DeltaTable, Field
 from deltalake.exceptions import DeltaError
 from deltalake.schema import PrimitiveType
 from lake_folder import DAY_ONE, FolderLake, change, random_changes
 
+from dropless import names
 from dropless.contract import parse_contract
 from dropless.errors import DroplessError
 from dropless.lake import damage, deltalog
 from dropless.lake.current import register_now
+from dropless.lake.deletions import Deletions
 from dropless.lake.engine import connect
 from dropless.lake.fault_points import Point
 from dropless.lake.maintenance import compact
 from dropless.lake.merge import Merge
-from dropless.lake.publishing import publish
+from dropless.lake.publishing import publish, publish_anew
 from dropless.lake.rebuilding import rebuild
 from dropless.lake.restoring import ROWS_AT_ONCE, Restoration
+from dropless.lake.scan import live
 from dropless.lake.schema import DAY
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -236,6 +239,50 @@ def test_whoever_meets_a_broken_file_says_what_mends_it(lake: FolderLake, how: s
         ):
             work()
         assert not isinstance(told.value, damage.Unanswered)
+
+
+def test_merged_deletions_are_found_again_among_the_changes(lake: FolderLake):
+    lake.append([change(1, 10), change(2, 11), change(3, 12)])
+    lake.append([change(1, 20, deleted=True), change(2, 21, deleted=True)])
+    Merge(lake.store, lake.table).run()
+    folder = names.deletions_table(lake.table)
+    [path] = (Path(lake.store.uri(folder))).rglob("*.parquet")
+    cut(path)
+    found = damage.damaged(lake.store, folder, damage.files(lake.delta(folder)), whole=False)
+    lake.append([change(3, 30, deleted=True)])
+    assert Deletions(lake.store, lake.table).restore(found, live(lake.store, lake.folder, lake.delta(lake.folder))) == 3
+    assert damage.damaged(lake.store, folder, damage.files(lake.delta(folder)), whole=True) == []
+    # One that comes late brings nothing back.
+    lake.append([change(1, 15)])
+    assert state_now(lake) == lake.expected() == {}
+    Merge(lake.store, lake.table).run()
+    assert lake.merged() == {}
+
+
+def test_a_state_made_anew_remembers_deletions_as_a_merge_does(lake: FolderLake):
+    lake.append([change(1, 10)])
+    Merge(lake.store, lake.table).run()
+    lake.append([change(1, 20, deleted=True)])
+    assert rebuild(lake.store, lake.table) == 0
+    lake.append([change(1, 15)])
+    assert state_now(lake) == lake.expected() == {}
+    Merge(lake.store, lake.table).run()
+    assert lake.merged() == {}
+
+
+def test_what_is_published_can_be_published_from_nothing(lake: FolderLake):
+    contract, public = parse_contract(ORDERS_FILE), lake.store.published()
+    lake.append([change(1, 1), change(2, 2)])
+    publish(lake.store, public, contract)
+    [path] = Path(public.uri(lake.folder)).rglob("*.parquet")
+    cut(path)
+    twin = damage.files(DeltaTable(public.uri(lake.folder)))
+    assert len(damage.damaged(public, lake.folder, twin, whole=False)) == 1
+    publish_anew(lake.store, public, contract, lake.folder)
+    table = DeltaTable(public.uri(lake.folder))
+    assert damage.damaged(public, lake.folder, damage.files(table), whole=True) == []
+    assert table.to_pyarrow_table()["_position"].to_pylist() == [1, 2]
+    assert "customer_id" not in [each.name for each in table.schema().fields]
 
 
 @pytest.mark.parametrize(
