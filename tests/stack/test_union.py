@@ -236,7 +236,8 @@ def error(code: int, *, retriable: bool = False, txn_requires_abort: bool = Fals
 @pytest.mark.parametrize(
     ("faults", "remade"),
     [
-        pytest.param({"commit": {2: "abort", 4: "abort"}}, 0, id="aborted"),
+        # The broker itself was seen to refuse one of the aborts, after seconds on a busy machine.
+        pytest.param({"commit": {2: "abort", 4: "abort"}}, {0, 1}, id="aborted"),
         # A broker that has seen nothing of the transaction yet may refuse to abort it: then the producer goes, too.
         pytest.param({"offsets": {3: "abort"}}, {0, 1}, id="offsets-refused"),
         pytest.param({"commit": {2: "abort"}, "abort": {1: "unknown"}}, 1, id="abort-fails-too"),
