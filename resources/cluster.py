@@ -124,9 +124,9 @@ class ClusterView:
             for (topic, _), answer in answers.items():
                 newest[topic] = max(answer.timestamp, newest.get(topic, -1))
             places = self._filled([place for place, answer in answers.items() if answer.timestamp < 0])
-            if places and time.monotonic() > deadline:
+            if not places or time.monotonic() > deadline:
                 break
-            time.sleep(SETTLE_SECONDS if places else 0)
+            time.sleep(SETTLE_SECONDS)
         return {topic: datetime.fromtimestamp(at / 1000, UTC) for topic, at in newest.items() if at >= 0}
 
     def open_transactions(self, partitions: Iterable[Position]) -> dict[Position, int]:

@@ -22,6 +22,7 @@ from dropless.errors import DroplessError
 from dropless.lag import Position
 from dropless.lake import damage
 from dropless.lake.current import register_now
+from dropless.lake.datafiles import files
 from dropless.lake.engine import bounded, quoted
 from dropless.lake.store import Store
 from dropless.lake.table import application
@@ -105,7 +106,7 @@ class LakeSide:
         """See that every file of the changes is there and whole, by its size and its end: only few are read here."""
         folder = names.changes_table(self._contract.name)
         changes = DeltaTable(self._store.uri(folder), storage_options=self._store.delta_options(patient=False))
-        broken = damage.damaged(self._store, folder, damage.files(changes), whole=False)
+        broken = damage.damaged(self._store, folder, files(changes), whole=False)
         if broken:
             more = f", and {len(broken) - 1:,} more" if len(broken) > 1 else ""
             raise Unreadable(f"A data file of the lake's {folder!r} is gone or broken: {broken[0].path}{more}.")

@@ -17,6 +17,7 @@ from dropless.endpoints import Endpoints
 from dropless.errors import DroplessError
 from dropless.fault_points import pass_by
 from dropless.lake import damage
+from dropless.lake.datafiles import DataFile, files
 from dropless.lake.deletions import Deletions
 from dropless.lake.fault_points import Reached
 from dropless.lake.publishing import publish_anew
@@ -29,7 +30,6 @@ from resources.cluster import shared_view
 from resources.committed import CommittedReader
 
 BATCH_RECORDS = 10_000
-
 
 Progress = Callable[[str], None]
 
@@ -85,12 +85,12 @@ def restore(endpoints: Endpoints, contract: Contract, progress: Progress, reache
     return Restored(restored, len(broken), rebuilt, tuple(published))
 
 
-def _damaged(store: Store, folder: str, what: str, progress: Progress) -> list[damage.DataFile]:
+def _damaged(store: Store, folder: str, what: str, progress: Progress) -> list[DataFile]:
     try:
         table = DeltaTable(store.uri(folder), storage_options=store.delta_options())
     except TableNotFoundError:
         return []
-    return damage.damaged(store, folder, damage.files(table), whole=True, progress=_told(what, progress))
+    return damage.damaged(store, folder, files(table), whole=True, progress=_told(what, progress))
 
 
 def restore_changes(endpoints: Endpoints, contract: Contract, progress: Progress, reached: Reached = pass_by) -> int:
@@ -105,7 +105,7 @@ def restore_changes(endpoints: Endpoints, contract: Contract, progress: Progress
         changes = DeltaTable(store.uri(folder), storage_options=store.delta_options())
     except TableNotFoundError:
         raise DroplessError(f"The lake has no table {folder!r} yet.") from None
-    broken = damage.damaged(store, folder, damage.files(changes), whole=True, progress=_told("changes", progress))
+    broken = damage.damaged(store, folder, files(changes), whole=True, progress=_told("changes", progress))
     if not broken:
         return 0
     topic, view = names.unified_topic(contract.name), shared_view(endpoints)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -13,10 +12,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from dropless.errors import DroplessError
+from dropless.lake.datafiles import DataFile
 from dropless.lake.store import Store
 
 BATCH_ROWS: Final = 16_384
@@ -27,33 +26,6 @@ _FILE: Final = ("Parquet", "reading the stream registered")
 
 Progress = Callable[[int, int], None]
 """Told how many files of how many were looked at."""
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A file of one version of a table."""
-
-    path: str
-    bytes: int
-    rows: int
-    partition: Mapping[str, str | None]
-    """By partition column its value, as the log spells it."""
-
-
-def files(table: DeltaTable) -> list[DataFile]:
-    """Every data file of a handle's version, by path."""
-    cut = table.metadata().partition_columns
-    rows = pa.table(table.get_add_actions(flatten=True)).to_pylist()
-    found = [
-        DataFile(
-            row["path"],
-            row["size_bytes"],
-            row["num_records"] or 0,
-            {name: None if (value := row[f"partition.{name}"]) is None else str(value) for name in cut},
-        )
-        for row in rows
-    ]
-    return sorted(found, key=lambda each: each.path)
 
 
 def damaged(
@@ -90,7 +62,7 @@ def sentences() -> Iterator[None]:
         yield
     except (DeltaError, OSError, pa.ArrowInvalid, duckdb.Error) as error:
         told = " ".join(str(error).split()).rstrip(".")[:300]
-        if _of_a_file(error, told):
+        if breaks(error):
             raise DroplessError(
                 f"A data file of the lake is gone or broken; `dropless lake restore TABLE` makes it anew: {told}."
             ) from error
@@ -99,19 +71,17 @@ def sentences() -> Iterator[None]:
         raise
 
 
-def _of_a_file(error: Exception, told: str) -> bool:
+def breaks(error: Exception) -> bool:
+    """Whether it tells of a file that is gone or broken, and not of the store that does not answer."""
+    told = str(error)
     if any(store in told for store in _STORE):
         return False
-    # Engines wrap what they met.
-    return any(file in told for file in _FILE) or (isinstance(error, OSError) and breaks(error))
-
-
-def breaks(error: Exception) -> bool:
-    """Whether a file that raised this is gone or broken; otherwise it is the store that does not answer."""
-    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-        # Arrow's errors of the store and of what is in a file are of one class.
-        return not error.errno and not any(store in str(error) for store in _STORE)
-    return isinstance(error, FileNotFoundError | pa.ArrowInvalid)
+    # Engines wrap what they met. Arrow's errors of the store and of what is in a file are of one class.
+    return (
+        isinstance(error, FileNotFoundError)
+        or any(file in told for file in _FILE)
+        or (isinstance(error, OSError) and not error.errno)
+    )
 
 
 def _broken(filesystem: pafs.FileSystem, file: DataFile, *, whole: bool) -> bool:
@@ -120,12 +90,14 @@ def _broken(filesystem: pafs.FileSystem, file: DataFile, *, whole: bool) -> bool
             if source.size() != file.bytes:
                 return True
             parquet = pq.ParquetFile(source)
-            if parquet.metadata.num_rows != file.rows:
+            if file.rows is not None and parquet.metadata.num_rows != file.rows:
                 return True
             if whole:
                 for _ in parquet.iter_batches(BATCH_ROWS):
                     pass
-    except (OSError, pa.ArrowInvalid) as error:
+    except pa.ArrowInvalid:
+        return True
+    except OSError as error:
         if not breaks(error):
             raise
         return True

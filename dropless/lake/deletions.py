@@ -6,7 +6,6 @@ the merge commits, and may hold one deletion several times.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -20,10 +19,9 @@ from deltalake import (
     write_deltalake,
 )
 from deltalake.exceptions import TableNotFoundError
-from deltalake.transaction import RemoveAction
 
 from dropless import names
-from dropless.lake.damage import DataFile
+from dropless.lake.datafiles import DataFile
 from dropless.lake.deltalog import OPERATION, RESTORE
 from dropless.lake.scan import live
 from dropless.lake.schema import SYSTEM
@@ -77,35 +75,31 @@ class Deletions:
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
         )
 
-    def add_all(self, changes: pads.Dataset) -> int:
-        """Note every deletion among some changes, of which not all may fit into memory; how many.
+    def add_all(self, changes: pads.Dataset) -> None:
+        """Note every deletion among some changes, of which not all may fit into memory.
 
         Raises:
             OSError | DeltaError: the store does not answer.
         """
         deleted = pads.field("_deleted")
-        if count := changes.count_rows(filter=deleted):
+        if changes.count_rows(filter=deleted):
             found = changes.scanner(columns=SCHEMA.names, filter=deleted, batch_size=BATCH_ROWS)
             self.add(found.to_reader())
-        return int(count)
 
-    def restore(self, broken: Sequence[DataFile], changes: pads.Dataset) -> int:
-        """Note every deletion among all changes, and take broken files out; how many.
+    def restore(self, broken: Sequence[DataFile], changes: pads.Dataset) -> None:
+        """Note every deletion among all changes, and take broken files out.
 
         Most are there already, and so are some that are not merged yet: neither matters.
 
         Raises:
-            CommitFailedError: another restoration was first.
             OSError | DeltaError: the store does not answer.
         """
-        noted = self.add_all(changes)
-        now = int(time.time() * 1000)
+        self.add_all(changes)
         table = DeltaTable(self._store.uri(self._name), storage_options=self._options)
         table.create_write_transaction(
-            [RemoveAction(each.path, True, now, each.bytes, {}) for each in broken],
+            [each.remove(data_change=True) for each in broken],
             "append",
             table.schema(),
             commit_properties=CommitProperties(custom_metadata={OPERATION: RESTORE}),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
         )
-        return noted

@@ -13,9 +13,10 @@ from deltalake import DeltaTable, WriterProperties
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from dropless import names
+from dropless.lake.datafiles import DataFile
 from dropless.lake.deltalog import OPERATION
 from dropless.lake.merge import ATTEMPTS
-from dropless.lake.merged import LiveFile, MergedTable
+from dropless.lake.merged import MergedTable
 from dropless.lake.parquet import Written
 from dropless.lake.parquet import write as write_parquet
 from dropless.lake.pending import pending, row_schema
@@ -144,7 +145,7 @@ def _consolidate(store: Store, current: str, changes: str) -> None:
         return
     filesystem = store.filesystem(current)
     added: list[Written] = []
-    removed: list[LiveFile] = []
+    removed: list[DataFile] = []
     for group in _groups(small):
         source = of_files(store, current, [each.path for each in group], target.schema)
         written = write_parquet(
@@ -157,8 +158,8 @@ def _consolidate(store: Store, current: str, changes: str) -> None:
     log.info("compacted", table=current, added=len(added), removed=len(removed))
 
 
-def _groups(small: list[LiveFile]) -> Iterator[list[LiveFile]]:
-    group: list[LiveFile] = []
+def _groups(small: list[DataFile]) -> Iterator[list[DataFile]]:
+    group: list[DataFile] = []
     for each in small:
         group.append(each)
         if sum(file.bytes for file in group) >= 2 * SMALL_BYTES:

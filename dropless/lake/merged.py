@@ -7,9 +7,7 @@ to merge or to compact, commits the same transaction, so that of two at work one
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -19,6 +17,7 @@ from deltalake.exceptions import TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from dropless.errors import DroplessError
+from dropless.lake.datafiles import DataFile, files
 from dropless.lake.parquet import Written
 from dropless.lake.store import Store
 from dropless.lake.table import CHECKPOINT_EVERY
@@ -29,19 +28,6 @@ MERGED_UNTIL: Final = "dropless.merged_until"
 KEY: Final = "_key"
 POSITION: Final = "_position"
 _NOTHING: Final = -1
-
-
-@dataclass(frozen=True)
-class LiveFile:
-    """A data file of the table."""
-
-    path: str
-    bytes: int
-    rows: int
-
-    def remove(self, *, data_change: bool) -> RemoveAction:
-        """What takes it out of the table; its bytes stay until vacuum."""
-        return RemoveAction(self.path, data_change, int(time.time() * 1000), self.bytes, {})
 
 
 class MergedTable:
@@ -95,16 +81,14 @@ class MergedTable:
         version = table.transaction_version(_application(changes))
         return None if version is None or version == _NOTHING else int(version)
 
-    def files(self) -> list[LiveFile]:
+    def files(self) -> list[DataFile]:
         """Every data file of this version."""
-        actions = pa.table(self._table.get_add_actions())
-        columns = (actions["path"], actions["size_bytes"], actions["num_records"])
-        return [LiveFile(*each) for each in zip(*(column.to_pylist() for column in columns), strict=True)]
+        return files(self._table)
 
     def commit(
         self,
         added: Sequence[Written],
-        removed: Sequence[LiveFile],
+        removed: Sequence[DataFile],
         progress: int | None,
         about: Mapping[str, Any],
         *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,10 +31,10 @@ class Written:
     bytes: int
     stats: dict[str, Any]
 
-    def action(self, *, data_change: bool) -> AddAction:
+    def action(self, *, data_change: bool, partition: Mapping[str, str | None] | None = None) -> AddAction:
         """What adds it to a table; without a change of data where it holds only rows that were there before."""
         stats = orjson.dumps(self.stats).decode()
-        return AddAction(self.path, self.bytes, {}, int(time.time() * 1000), data_change, stats)
+        return AddAction(self.path, self.bytes, dict(partition or {}), int(time.time() * 1000), data_change, stats)
 
 
 def write(

@@ -8,9 +8,8 @@ As everywhere in the lake, the application transaction is a fence: of two that p
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -20,10 +19,10 @@ import pyarrow.parquet as pq
 import structlog
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
 
 from dropless.contract import Contract
 from dropless.lake import parquet
+from dropless.lake.datafiles import files
 from dropless.lake.merged import MERGED_UNTIL, merged_until
 from dropless.lake.personal import personal
 from dropless.lake.store import Store
@@ -103,16 +102,13 @@ def _publish(store: Store, target: Store, folder: str, hidden: frozenset[str], b
     cut = base.metadata().partition_columns
     visible = Schema([each for each in base.schema().fields if each.name not in hidden])
     twin = _twin(target, folder, base, visible, hidden)
-    wanted, have = _files(base, cut), _files(twin, cut)
+    wanted, have = ({each.path: each for each in files(table)} for table in (base, twin))
     schema = pa.schema([each for each in pa.schema(visible.to_arrow()) if each.name not in cut])
-    now = int(time.time() * 1000)
     added = []
-    for path, (_, values) in wanted.items():
+    for path, file in wanted.items():
         if path not in have and (written := _copy(store, target, folder, path, schema)):
-            added.append(_partitioned(written.action(data_change=True), values))
-    removed = [
-        RemoveAction(path, True, now, size, values) for path, (size, values) in have.items() if path not in wanted
-    ]
+            added.append(written.action(data_change=True, partition=file.partition))
+    removed = [file.remove(data_change=True) for path, file in have.items() if path not in wanted]
     if added or removed:
         about = {_HIDDEN: orjson.dumps(sorted(hidden)).decode()}
         if (until := merged_until(base.history(_LOOK_BACK))) is not None:
@@ -129,11 +125,6 @@ def _publish(store: Store, target: Store, folder: str, hidden: frozenset[str], b
         )
         log.info("published", table=folder, added=len(added), removed=len(removed))
     return Published(folder, len(added), len(removed))
-
-
-def _partitioned(action: AddAction, values: dict[str, str | None]) -> AddAction:
-    """The same file in a partition."""
-    return replace(action, partition_values=values)
 
 
 def _twin(target: Store, folder: str, base: DeltaTable, visible: Schema, hidden: frozenset[str]) -> DeltaTable:
@@ -200,17 +191,6 @@ def _whole(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         return pa.nulls(batch.num_rows, field.type)
 
     return pa.record_batch([column(field) for field in schema], schema=schema)
-
-
-def _files(table: DeltaTable, cut: list[str]) -> dict[str, tuple[int, dict[str, str | None]]]:
-    """By path its bytes and its partition."""
-    return {
-        row["path"]: (
-            row["size_bytes"],
-            {name: None if row[f"partition.{name}"] is None else str(row[f"partition.{name}"]) for name in cut},
-        )
-        for row in pa.table(table.get_add_actions(flatten=True)).to_pylist()
-    }
 
 
 def _opened(store: Store, folder: str) -> DeltaTable | None:

@@ -8,10 +8,8 @@ read a broken file reads the new ones instead.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -21,12 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.exceptions import CommitFailedError
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake.transaction import AddAction
 from duckdb import DuckDBPyConnection
 
 from dropless.errors import DroplessError
 from dropless.fault_points import pass_by
-from dropless.lake.damage import DataFile, files
+from dropless.lake.datafiles import DataFile, files
 from dropless.lake.deltalog import OPERATION, RESTORE
 from dropless.lake.engine import connect, quoted
 from dropless.lake.fault_points import Point, Reached
@@ -37,7 +35,7 @@ from dropless.lake.store import Store
 
 ATTEMPTS: Final = 5
 ROWS_AT_ONCE: Final = 20_000_000
-"""Of so many rows the hashes are held in memory, 16 bytes of each; with more, the topic is read several times."""
+"""The hashes of so many rows are in memory at once; where there are more, the topic is read several times."""
 FILE_BYTES: Final = 64 * 1024 * 1024
 """A new file holds rows of so many bytes in memory."""
 BATCH_ROWS: Final = 65_536
@@ -73,21 +71,21 @@ class Restoration:
             DroplessError: the topic lacks some of them, or the table was changed again and again.
             OSError | DeltaError: the store does not answer.
         """
-        passes = max(1, -(-sum(each.rows for each in self._kept) // rows_at_once))
+        passes = max(1, -(-sum(each.rows or 0 for each in self._kept) // rows_at_once))
         made: list[tuple[Written, str]] = []
         with connect() as database:
             for number in range(passes):
                 hashes = _Hashes(database, self._rows, passes, number)
                 hashes.hold(self._readable())
                 made += self._write(hashes.missing(self._of_days(records())))
-        rows, lost = sum(each.rows for each, _ in made), sum(each.rows for each in self._broken)
+        rows, lost = sum(each.rows for each, _ in made), sum(each.rows or 0 for each in self._broken)
         if rows < lost:
             raise DroplessError(
                 f"Of {lost:,} rows in broken files of {self._folder!r} {lost - rows:,} are no longer in the unified "
                 "topic: nothing was changed."
             )
         self._reached(Point.BEFORE_COMMIT)
-        self._swap([replace(each.action(data_change=False), partition_values={DAY: day}) for each, day in made])
+        self._swap([each.action(data_change=False, partition={DAY: day}) for each, day in made])
         self._reached(Point.AFTER_COMMIT)
         return rows
 
@@ -119,8 +117,7 @@ class Restoration:
             yield written, day
 
     def _swap(self, added: Sequence[AddAction]) -> None:
-        now, changes = int(time.time() * 1000), self._changes
-        removed = [RemoveAction(each.path, False, now, each.bytes, dict(each.partition)) for each in self._broken]
+        changes, removed = self._changes, [each.remove(data_change=False) for each in self._broken]
         for _ in range(ATTEMPTS):
             try:
                 changes.create_write_transaction(

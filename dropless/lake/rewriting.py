@@ -13,9 +13,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dropless.lake.datafiles import DataFile
 from dropless.lake.deletions import Deletions
 from dropless.lake.engine import connect
-from dropless.lake.merged import KEY, POSITION, LiveFile
+from dropless.lake.merged import KEY, POSITION
 from dropless.lake.parquet import Written, write
 from dropless.lake.scan import of_files
 from dropless.lake.store import Store
@@ -41,7 +42,7 @@ class Found:
 class Rewriting:
     """The files of one version of the current state."""
 
-    def __init__(self, store: Store, table: str, files: Sequence[LiveFile], schema: pa.Schema) -> None:
+    def __init__(self, store: Store, table: str, files: Sequence[DataFile], schema: pa.Schema) -> None:
         self._store = store
         self._table = table
         self._files = files
@@ -76,7 +77,7 @@ class Rewriting:
             """).to_arrow_table()
         return Found(newest.take(chosen["row"]), chosen["file"].combine_chunks(), newest.num_rows)
 
-    def rewrite(self, found: Found) -> tuple[list[Written], list[LiveFile]]:
+    def rewrite(self, found: Found) -> tuple[list[Written], list[DataFile]]:
         """Files that take the place of those whose rows change, and the files that they replace."""
         kept = pc.invert(found.rows["_deleted"])
         fresh = found.rows.filter(pc.and_(kept, pc.is_null(found.places)))
@@ -99,14 +100,14 @@ class Rewriting:
                 written += pool.map(lambda rows: write(filesystem, self._schema, rows), _split(fresh))
         return [each for each in written if each is not None], [self._files[number] for number in numbers]
 
-    def _without(self, file: LiveFile, keys: pa.Array, more: Sequence[pa.Table]) -> Iterator[pa.RecordBatch]:
+    def _without(self, file: DataFile, keys: pa.Array, more: Sequence[pa.Table]) -> Iterator[pa.RecordBatch]:
         for batch in self._scan(file):
             gone = pc.is_in(batch.column(self._schema.get_field_index(KEY)), keys)
             yield batch.filter(pc.invert(gone)) if len(keys) else batch
         for table in more:
             yield from table.to_batches(BATCH_ROWS)
 
-    def _scan(self, file: LiveFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def _scan(self, file: DataFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         scan = of_files(self._store, self._table, [file.path], self._schema)
         return iter(scan.to_batches(columns=columns, batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1))
 
@@ -130,7 +131,7 @@ def _split(rows: pa.Table) -> list[list[pa.RecordBatch]]:
     return [rows.slice(start, size).to_batches(BATCH_ROWS) for start in range(0, rows.num_rows, size)]
 
 
-def _fold(files: Sequence[LiveFile], touched: Sequence[int]) -> int | None:
+def _fold(files: Sequence[DataFile], touched: Sequence[int]) -> int | None:
     """The file that takes new keys: one that is written anyway, if it is small enough, else the smallest."""
     small = [number for number, each in enumerate(files) if each.bytes < FOLD_BYTES]
     if not small:

@@ -90,9 +90,11 @@ def test_a_record_in_an_open_transaction_dates_the_answer(endpoints: Endpoints, 
     producer.init_transactions(10)
     producer.begin_transaction()
     producer.produce(raw, change)
-    assert producer.flush(10) == 0
-    age = freshness(endpoints, orders)
-    producer.abort_transaction(10)
+    try:
+        assert producer.flush(10) == 0
+        age = freshness(endpoints, orders)
+    finally:
+        producer.abort_transaction(10)
     assert age is not None
     assert 100 < age < 110
 

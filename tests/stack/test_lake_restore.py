@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 
 import pytest
+from breaking import cut
 from deltalake import DeltaTable
 from small_lake import SmallLake
 from small_union import in_background
 
 from dropless import names
-from dropless.lake import damage
+from dropless.lake.datafiles import files
 from dropless.lake.fault_points import FAULTS, Point
 from dropless.lake.maintenance import tables_of
 from dropless.lake.store import Store
@@ -22,12 +23,11 @@ pytestmark = pytest.mark.timeout(300)
 def break_largest(lake: SmallLake, store: Store | None = None, folder: str | None = None) -> int:
     """Cut the largest file of the changes, or of another folder, in half; how many rows it had."""
     store, folder = store or lake.store, folder or lake.changes
-    found = damage.files(DeltaTable(store.uri(folder), storage_options=store.delta_options()))
-    path, rows = max(((each.path, each.rows) for each in found), key=lambda each: each[1])
-    client, where = store.client(), {"Bucket": store.bucket, "Key": f"{store.folder}{folder}/{path}"}
-    whole = client.get_object(**where)["Body"].read()
-    client.put_object(**where, Body=whole[: len(whole) // 2])
-    return rows
+    found = files(DeltaTable(store.uri(folder), storage_options=store.delta_options()))
+    largest = max(found, key=lambda each: each.bytes)
+    cut(store, folder, largest.path)
+    assert largest.rows
+    return largest.rows
 
 
 def test_broken_changes_are_written_anew_while_more_come(lake: SmallLake):

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
+from breaking import cut
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 from faulty_orders import SHOP, Orders, double, found, key, traffic
@@ -26,7 +26,7 @@ from webserver import Webserver
 from dropless import databases, names, pinot
 from dropless.declared import declared
 from dropless.endpoints import Endpoints
-from dropless.lake import damage
+from dropless.lake.datafiles import files
 from dropless.lake.merge import Merge
 from dropless.lake.scan import live
 from dropless.lake.store import Store
@@ -213,11 +213,7 @@ def test_a_broken_file_of_the_lake_is_told_and_pinot_is_still_compared(orders: O
     store = Store.pipeline(orders.endpoints)
     Merge(store, "orders").run()
     table = DeltaTable(store.uri("orders"), storage_options=store.delta_options())
-    actions = pa.table(table.get_add_actions()).to_pylist()
-    [path] = [max(actions, key=lambda each: each["size_bytes"])["path"]]
-    client, where = store.client(), {"Bucket": store.bucket, "Key": f"{store.folder}orders/{path}"}
-    whole = client.get_object(**where)["Body"].read()
-    client.put_object(**where, Body=whole[: len(whole) // 2])
+    cut(store, "orders", max(files(table), key=lambda each: each.bytes).path)
     began = time.monotonic()
     report = orders.reconcile()
     seconds = time.monotonic() - began
@@ -240,16 +236,14 @@ def test_broken_files_of_the_changes_are_told_and_written_anew_from_the_unified_
         return Counter(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
     Merge(store, "orders").run()
-    merged = damage.files(changes())
+    merged = files(changes())
     # The merge has yet to read what comes now.
     orders.insert(*range(500, 520))
-    until("The lake", lambda: None if len(damage.files(changes())) > len(merged) else "nothing has come", 60)
+    until("The lake", lambda: None if len(files(changes())) > len(merged) else "nothing has come", 60)
     before, known = origins(), {each.path for each in merged}
-    fresh = next(each for each in damage.files(changes()) if each.path not in known)
-    client = store.client()
-    for each in (max(merged, key=lambda file: file.rows), fresh):
-        where = {"Bucket": store.bucket, "Key": f"{store.folder}{folder}/{each.path}"}
-        client.put_object(**where, Body=client.get_object(**where)["Body"].read()[: each.bytes // 2])
+    fresh = next(each for each in files(changes()) if each.path not in known)
+    for each in (max(merged, key=lambda file: file.bytes), fresh):
+        cut(store, folder, each.path)
     began = time.monotonic()
     report = orders.reconcile()
     seconds = time.monotonic() - began

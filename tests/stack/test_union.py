@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +193,9 @@ def test_it_waits_for_topics_that_are_made_later(tmp_path: Path, endpoints: Endp
         union.remove()
 
 
+LATE = "late"
+
+
 class Faulty(Producer):
     """A real producer that at some calls says what a broken broker would say."""
 
@@ -203,13 +206,21 @@ class Faulty(Producer):
         self.calls[call] = self.calls.get(call, 0) + 1
         return self.faults.get(call, {}).pop(self.calls[call], None)
 
+    def _really(self, call: Callable[..., None], *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except KafkaException as raised:
+            if raised.args[0].retriable():
+                self.calls[LATE] = self.calls.get(LATE, 0) + 1
+            raise
+
     def commit_transaction(self, timeout: float = -1) -> None:
         fault = self._meets("commit")
         if fault == "abort":
             raise error(KafkaError.INVALID_TXN_STATE, txn_requires_abort=True)
         if fault == "unknown before":
             raise error(KafkaError._STATE)
-        super().commit_transaction(timeout)
+        self._really(super().commit_transaction, timeout)
         if fault == "unknown after":
             raise error(KafkaError._TRANSPORT)
         if fault == "retry":
@@ -219,14 +230,14 @@ class Faulty(Producer):
         fault = self._meets("offsets")
         if fault == "abort":
             raise error(KafkaError.UNKNOWN_MEMBER_ID, txn_requires_abort=True)
-        super().send_offsets_to_transaction(positions, group_metadata, timeout)
+        self._really(super().send_offsets_to_transaction, positions, group_metadata, timeout)
         if fault == "retry":
             raise error(KafkaError._TIMED_OUT, retriable=True)
 
     def abort_transaction(self, timeout: float = -1) -> None:
         if self._meets("abort") == "unknown":
             raise error(KafkaError._STATE)
-        super().abort_transaction(timeout)
+        self._really(super().abort_transaction, timeout)
 
 
 def error(code: int, *, retriable: bool = False, txn_requires_abort: bool = False) -> KafkaException:
@@ -236,8 +247,7 @@ def error(code: int, *, retriable: bool = False, txn_requires_abort: bool = Fals
 @pytest.mark.parametrize(
     ("faults", "remade"),
     [
-        # The broker itself was seen to refuse one of the aborts, after seconds on a busy machine.
-        pytest.param({"commit": {2: "abort", 4: "abort"}}, {0, 1}, id="aborted"),
+        pytest.param({"commit": {2: "abort", 4: "abort"}}, 0, id="aborted"),
         # A broker that has seen nothing of the transaction yet may refuse to abort it: then the producer goes, too.
         pytest.param({"offsets": {3: "abort"}}, {0, 1}, id="offsets-refused"),
         pytest.param({"commit": {2: "abort"}, "abort": {1: "unknown"}}, 1, id="abort-fails-too"),
@@ -249,13 +259,16 @@ def error(code: int, *, retriable: bool = False, txn_requires_abort: bool = Fals
 def test_whatever_a_commit_says_each_record_comes_once(
     union: SmallUnion, faults: dict[str, dict[int, str]], remade: int | set[int]
 ):
-    told = run_here(union, faults)
+    calls: dict[str, int] = {}
+    told = run_here(union, faults, calls)
     union.audit()
     assert not any(faults.values()), "a fault was never met"
-    assert told["producers_remade"] in (remade if isinstance(remade, set) else {remade})
+    expected = remade if isinstance(remade, set) else {remade}
+    # On a busy machine a real call may be late: what came of it is in doubt, and the producer goes, as it should.
+    assert min(expected) <= told["producers_remade"] <= max(expected) + calls.get(LATE, 0)
 
 
-def run_here(union: SmallUnion, faults: dict[str, dict[int, str]]) -> dict[str, Any]:
+def run_here(union: SmallUnion, faults: dict[str, dict[int, str]], calls: dict[str, int]) -> dict[str, Any]:
     """Run the worker's loop in this process until it has read what is written meanwhile."""
     stop, watchdog = threading.Event(), Watchdog()
     instance = names.union_transactional_id(union.table, 0)
@@ -266,7 +279,6 @@ def run_here(union: SmallUnion, faults: dict[str, dict[int, str]]) -> dict[str, 
         consumer=durability.union_consumer(union.endpoints, names.union_group(union.table), instance),
         producer=durability.transactional_producer(union.endpoints, instance),
     )
-    calls: dict[str, int] = {}
 
     def make(config: dict[str, Any]) -> Producer:
         producer = Faulty(config)

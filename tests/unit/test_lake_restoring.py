@@ -24,6 +24,7 @@ from dropless.contract import parse_contract
 from dropless.errors import DroplessError
 from dropless.lake import damage, deltalog
 from dropless.lake.current import register_now
+from dropless.lake.datafiles import DataFile, files
 from dropless.lake.deletions import Deletions
 from dropless.lake.engine import connect
 from dropless.lake.fault_points import Point
@@ -84,13 +85,13 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def broken(lake: FolderLake, *, whole: bool = False) -> list[damage.DataFile]:
-    return damage.damaged(lake.store, lake.folder, damage.files(lake.delta(lake.folder)), whole=whole)
+def broken(lake: FolderLake, *, whole: bool = False) -> list[DataFile]:
+    return damage.damaged(lake.store, lake.folder, files(lake.delta(lake.folder)), whole=whole)
 
 
 def restoration(lake: FolderLake, **options: Any) -> Restoration:
     changes = lake.delta(lake.folder)
-    found = damage.damaged(lake.store, lake.folder, damage.files(changes), whole=True)
+    found = damage.damaged(lake.store, lake.folder, files(changes), whole=True)
     return Restoration(lake.store, lake.folder, changes, found, **options)
 
 
@@ -248,10 +249,10 @@ def test_merged_deletions_are_found_again_among_the_changes(lake: FolderLake):
     folder = names.deletions_table(lake.table)
     [path] = (Path(lake.store.uri(folder))).rglob("*.parquet")
     cut(path)
-    found = damage.damaged(lake.store, folder, damage.files(lake.delta(folder)), whole=False)
+    found = damage.damaged(lake.store, folder, files(lake.delta(folder)), whole=False)
     lake.append([change(3, 30, deleted=True)])
-    assert Deletions(lake.store, lake.table).restore(found, live(lake.store, lake.folder, lake.delta(lake.folder))) == 3
-    assert damage.damaged(lake.store, folder, damage.files(lake.delta(folder)), whole=True) == []
+    Deletions(lake.store, lake.table).restore(found, live(lake.store, lake.folder, lake.delta(lake.folder)))
+    assert damage.damaged(lake.store, folder, files(lake.delta(folder)), whole=True) == []
     # One that comes late brings nothing back.
     lake.append([change(1, 15)])
     assert state_now(lake) == lake.expected() == {}
@@ -276,11 +277,11 @@ def test_what_is_published_can_be_published_from_nothing(lake: FolderLake):
     publish(lake.store, public, contract)
     [path] = Path(public.uri(lake.folder)).rglob("*.parquet")
     cut(path)
-    twin = damage.files(DeltaTable(public.uri(lake.folder)))
+    twin = files(DeltaTable(public.uri(lake.folder)))
     assert len(damage.damaged(public, lake.folder, twin, whole=False)) == 1
     publish_anew(lake.store, public, contract, lake.folder)
     table = DeltaTable(public.uri(lake.folder))
-    assert damage.damaged(public, lake.folder, damage.files(table), whole=True) == []
+    assert damage.damaged(public, lake.folder, files(table), whole=True) == []
     assert table.to_pyarrow_table()["_position"].to_pylist() == [1, 2]
     assert "customer_id" not in [each.name for each in table.schema().fields]
 
